@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pleat/tensor.hpp"
+
+namespace pleat {
+
+/// Labelled items in memory.
+struct Dataset {
+  Tensor inputs;  ///< f32 (N, features) or (N, C, H, W)
+  Tensor labels;  ///< i64 (N), each in [0, classes)
+  int64_t classes = 0;
+
+  int64_t size() const { return labels.defined() ? labels.numel() : 0; }
+  /// The items at those positions, in that order.
+  Dataset select(std::span<const int64_t> positions) const;
+};
+
+struct Split {
+  Dataset train, test;
+};
+
+/// CSV with a header line; the last column is the class (whole numbers, or names, numbered in order of
+/// appearance). Error names line and column for a bad number, NaN, or a line of the wrong length.
+Dataset read_csv(const std::filesystem::path& file);
+/// The UCI digits' CSV (64 columns and the class) as (N, 1, 8, 8), values divided by 16.
+Dataset read_digits(const std::filesystem::path& file);
+/// One part of an IDX data set (MNIST, Fashion-MNIST), plain or gzip, values divided by 255; (N, 1, H, W).
+Dataset read_idx(const std::filesystem::path& images, const std::filesystem::path& labels);
+/// Files of CIFAR-10's binary layout, values divided by 255; (N, 3, 32, 32).
+Dataset read_cifar10(std::span<const std::filesystem::path> files);
+
+/// "digits", "csv:FILE", "idx:DIR" or "cifar10:DIR". Where the data has no test part of its own, a fixed 20 %
+/// of it (the same for every seed, stratified by class) is taken. Error says what DIR lacks. "digits" alone
+/// looks for uci_digits_8x8.csv in `data/` below the working folder, PLEAT_DATA, and the installed data
+/// folder.
+Split load_data(std::string_view spec);
+
+/// Per-channel normalization of inputs: (x - mean) / std, one value a channel (or a feature, for flat
+/// inputs).
+struct Normalization {
+  std::vector<float> mean, std;
+};
+/// The mean and standard deviation of a data set, per channel; std 1 where a channel is constant.
+Normalization measure(const Dataset& data);
+void normalize(Dataset& data, const Normalization& normalization);
+
+/// Random changes of training images.
+struct Augmentation {
+  int64_t crop_padding = 0;  ///< pixels of zeros around the image, of which a random window is cut
+  bool flip = false;         ///< horizontally, with probability 1/2
+};
+
+/// Items `positions` of `data` into `inputs` (positions.size(), ...) and `labels`, augmented. The random
+/// choices depend on `seed` and each item's place in `positions` only.
+void make_batch(const Dataset& data, std::span<const int64_t> positions, const Augmentation& augmentation,
+                uint64_t seed, Tensor& inputs, Tensor& labels);
+
+/// A permutation of 0..n-1 that depends on `seed` only.
+std::vector<int64_t> shuffled(int64_t n, uint64_t seed);
+
+}  // namespace pleat

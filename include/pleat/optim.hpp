@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+namespace pleat {
+
+// Optimizers, with PyTorch's names, formulas and defaults.
+
+struct SGD {
+  double lr = 0.1;
+  double momentum = 0.9;
+  bool nesterov = false;
+  double weight_decay = 0;
+};
+/// Kingma and Ba 2015. Weight decay is added to the gradient.
+struct Adam {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double weight_decay = 0;
+};
+/// Loshchilov and Hutter 2019: decoupled weight decay.
+struct AdamW {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double weight_decay = 0.01;
+};
+
+struct Optimizer {
+  std::variant<SGD, Adam, AdamW> method = SGD{};
+  bool decay_norm_and_bias =
+      true;                   ///< false spares BatchNorm's weight and bias and all biases from weight decay
+  double clip_grad_norm = 0;  ///< total 2-norm of all gradients, as torch.nn.utils.clip_grad_norm_; 0: none
+};
+
+enum class ScheduleKind { constant, step, cosine, one_cycle };
+
+/// Learning rate over training, as a factor on the optimizer's lr.
+struct Schedule {
+  ScheduleKind kind = ScheduleKind::constant;
+  int64_t step_epochs = 30;  ///< step: epochs between drops
+  double gamma = 0.1;        ///< step: factor of a drop
+  double pct_start = 0.3;    ///< one_cycle: share of the steps on which the rate rises (Smith and Topin 2018)
+  double div_factor = 25,
+         final_div_factor = 1e4;  ///< one_cycle: lr/div at the start, lr/div/final_div at the end
+  double warmup_epochs = 0;       ///< linear rise from 0 before the rest, except one_cycle
+
+  /// The factor for step `step` of `total_steps`. Error for a schedule that cannot be.
+  double factor(int64_t step, int64_t total_steps, int64_t steps_per_epoch) const;
+};
+
+/// "constant", "step", "cosine", "one_cycle" (or "onecycle"). Error lists them for another name.
+ScheduleKind schedule_kind(std::string_view name);
+
+}  // namespace pleat

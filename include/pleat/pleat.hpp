@@ -1,0 +1,16 @@
+#pragma once
+
+#include "pleat/data.hpp"
+#include "pleat/error.hpp"
+#include "pleat/fold.hpp"
+#include "pleat/graph.hpp"
+#include "pleat/isa.hpp"
+#include "pleat/layers.hpp"
+#include "pleat/model.hpp"
+#include "pleat/models.hpp"
+#include "pleat/npy.hpp"
+#include "pleat/optim.hpp"
+#include "pleat/safetensors.hpp"
+#include "pleat/shape.hpp"
+#include "pleat/tensor.hpp"
+#include "pleat/train.hpp"

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "pleat/error.hpp"
+#include "pleat/shape.hpp"
+
+namespace pleat {
+
+enum class DType : uint8_t { f32, f64, i64 };
+
+size_t size_of(DType dtype);
+std::string_view name_of(DType dtype);
+
+template <class T>
+constexpr DType dtype_of();
+template <>
+constexpr DType dtype_of<float>() {
+  return DType::f32;
+}
+template <>
+constexpr DType dtype_of<double>() {
+  return DType::f64;
+}
+template <>
+constexpr DType dtype_of<int64_t>() {
+  return DType::i64;
+}
+
+/// A contiguous, 64-byte aligned, row-major array. Copies share the storage, as in PyTorch; clone() does not.
+class Tensor {
+ public:
+  Tensor() = default;
+  /// Zeros. The shape must be static.
+  explicit Tensor(Shape shape, DType dtype = DType::f32);
+  /// A copy of `values`, as many as the shape has elements.
+  template <class T>
+  static Tensor from(Shape shape, const std::vector<T>& values) {
+    Tensor tensor(std::move(shape), dtype_of<T>());
+    tensor.copy_from(values.data(), values.size() * sizeof(T));
+    return tensor;
+  }
+
+  bool defined() const { return storage_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  DType dtype() const { return dtype_; }
+  int64_t numel() const { return shape_.numel(); }
+  size_t bytes() const { return static_cast<size_t>(numel()) * size_of(dtype_); }
+
+  /// The elements. T must be the tensor's own type. Asking for them writable counts as a change: see
+  /// version().
+  template <class T>
+  T* data() {
+    return static_cast<T*>(typed(dtype_of<T>()));
+  }
+  template <class T>
+  const T* data() const {
+    return static_cast<const T*>(typed(dtype_of<T>()));
+  }
+  void* raw();
+  const void* raw() const;
+
+  template <class T>
+  std::span<T> span() {
+    return {data<T>(), static_cast<size_t>(numel())};
+  }
+  template <class T>
+  std::span<const T> span() const {
+    return {data<T>(), static_cast<size_t>(numel())};
+  }
+
+  Tensor clone() const;
+  /// The same values in another type; shares the storage where the type is the same already.
+  Tensor to(DType dtype) const;
+  /// The same elements under another shape of equal size; shares the storage.
+  Tensor reshape(Shape shape) const;
+
+  /// Grows each time the storage may have been written, through any copy of this tensor.
+  uint64_t version() const;
+
+ private:
+  struct Storage;
+
+  void copy_from(const void* source, size_t bytes);
+  void* typed(DType wanted);
+  const void* typed(DType wanted) const;
+
+  std::shared_ptr<Storage> storage_;
+  Shape shape_;
+  DType dtype_ = DType::f32;
+};
+
+/// Named tensors in order: a network's weights under PyTorch's parameter names ("bn1.running_mean").
+using StateDict = std::vector<std::pair<std::string, Tensor>>;
+
+/// The tensor of that name, or nullptr.
+const Tensor* find(const StateDict& state, std::string_view name);
+
+}  // namespace pleat

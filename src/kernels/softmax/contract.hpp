@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/activation.hpp"
+
+namespace pleat::kernels {
+
+template <class T>
+struct SoftmaxKernels {};
+
+}  // namespace pleat::kernels

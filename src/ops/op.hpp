@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "ops/attributes.hpp"
+#include "pleat/shape.hpp"
+#include "pleat/tensor.hpp"
+
+namespace pleat {
+
+/// A value's place in its graph; kAbsent for an optional input that is not there.
+using ValueId = int32_t;
+inline constexpr ValueId kAbsent = -1;
+
+struct ValueType {
+  DType dtype = DType::f32;
+  Shape shape;
+  bool operator==(const ValueType&) const = default;
+};
+
+/// The types of a node's inputs; a null pointer for an absent one.
+using InputTypes = std::vector<const ValueType*>;
+
+template <class T>
+class Context;
+class GradientScope;
+struct RunArguments;
+
+/// Memory that a step needs while it runs, in bytes.
+struct Workspace {
+  size_t shared = 0;      ///< one piece for the whole step
+  size_t per_worker = 0;  ///< one piece for each thread
+};
+
+/// What a kind of node means. Every op's .cpp defines one, through define_op. A null function is a default.
+struct OpDef {
+  std::string_view name;
+
+  /// Checks the inputs and gives the outputs' types. Dimensions may be kDynamic while a graph is built, never
+  /// when it is planned. Throws Error with what was given and needed; the caller puts the node's name before
+  /// it.
+  std::vector<ValueType> (*infer)(const ops::Attributes&, const InputTypes&);
+  void (*run_f32)(const ops::Attributes&, const RunArguments&);
+  void (*run_f64)(const ops::Attributes&, const RunArguments&);
+  /// Adds nodes that compute the inputs' gradients. Null: none flows.
+  void (*gradient)(const ops::Attributes&, GradientScope&);
+  Workspace (*workspace)(const ops::Attributes&, const InputTypes& in, DType compute);
+  /// Elementary operations of one run, to judge what is worth a task. Null: elements of the first input and
+  /// outputs.
+  double (*work)(const ops::Attributes&, const InputTypes& in);
+  /// Multiply-adds of one run, for people. Null: 0.
+  int64_t (*multiply_adds)(const ops::Attributes&, const InputTypes& in);
+  /// Bytes of the constant inputs in the op's own layout, made once by `pack`; 0: nothing to pack.
+  size_t (*packed_bytes)(const ops::Attributes&, const InputTypes& in, DType compute);
+  void (*pack_f32)(const ops::Attributes&, const RunArguments&, void* packed);
+  void (*pack_f64)(const ops::Attributes&, const RunArguments&, void* packed);
+  /// Inputs that a run changes in place (running statistics, updated parameters).
+  std::vector<int> (*mutated)(const ops::Attributes&);
+  bool is_view;         ///< the only output is the first input under another shape; never runs
+  bool may_be_inplace;  ///< the first output may stand where an input of its size stood that is read no more
+};
+
+const OpDef& definition(const ops::Attributes& attributes);
+
+/// Specialized by each op's .cpp, by PLEAT_OP at its end.
+template <class Attributes>
+const OpDef& op_definition();
+
+/// How a gradient rule sees its node, and writes gradient nodes.
+class GradientScope {
+ public:
+  virtual ~GradientScope() = default;
+  virtual ValueId input(int i) const = 0;  ///< kAbsent where it is
+  virtual ValueId output(int i) const = 0;
+  virtual int input_count() const = 0;
+  virtual const ValueType& type(ValueId value) const = 0;
+  /// The gradient of the loss by output i; kAbsent where none flows.
+  virtual ValueId output_gradient(int i) const = 0;
+  /// Whether anything needs the gradient by input i.
+  virtual bool wants(int i) const = 0;
+  /// Adds a node; the values that it makes.
+  virtual std::vector<ValueId> emit(const ops::Attributes& attributes,
+                                    const std::vector<ValueId>& inputs) = 0;
+  /// Says what the gradient by input i is. Contributions of several nodes are summed.
+  virtual void set_input_gradient(int i, ValueId gradient) = 0;
+};
+
+}  // namespace pleat

@@ -1,0 +1,132 @@
+#include "pleat/tensor.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "base/format.hpp"
+
+namespace pleat {
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+
+template <class From, class To>
+void convert(const Tensor& from, Tensor& to) {
+  const From* source = from.data<From>();
+  std::transform(source, source + from.numel(), to.data<To>(),
+                 [](From value) { return static_cast<To>(value); });
+}
+
+template <class From>
+void convert_from(const Tensor& from, Tensor& to) {
+  switch (to.dtype()) {
+    case DType::f32:
+      return convert<From, float>(from, to);
+    case DType::f64:
+      return convert<From, double>(from, to);
+    case DType::i64:
+      return convert<From, int64_t>(from, to);
+  }
+}
+
+}  // namespace
+
+struct Tensor::Storage {
+  explicit Storage(size_t bytes) : data(::operator new(std::max<size_t>(bytes, 1), kAlignment)) {
+    std::memset(data, 0, bytes);
+  }
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  ~Storage() { ::operator delete(data, kAlignment); }
+
+  void* data;
+  uint64_t version = 0;
+};
+
+size_t size_of(DType dtype) {
+  return dtype == DType::f32 ? 4 : 8;
+}
+
+std::string_view name_of(DType dtype) {
+  constexpr std::string_view names[] = {"f32", "f64", "i64"};
+  return names[static_cast<size_t>(dtype)];
+}
+
+Tensor::Tensor(Shape shape, DType dtype) : shape_(std::move(shape)), dtype_(dtype) {
+  if (!shape_.is_static()) fail("tensor: every dimension must be known, got ", shape_.str());
+  storage_ = std::make_shared<Storage>(bytes());
+}
+
+void Tensor::copy_from(const void* source, size_t bytes) {
+  if (bytes != this->bytes()) {
+    fail("tensor: shape ", shape_.str(), " needs ", numel(), " values, got ", bytes / size_of(dtype_));
+  }
+  if (bytes > 0) std::memcpy(storage_->data, source, bytes);
+}
+
+void* Tensor::raw() {
+  if (!storage_) fail("tensor: used before it was given a shape");
+  ++storage_->version;
+  return storage_->data;
+}
+
+const void* Tensor::raw() const {
+  if (!storage_) fail("tensor: used before it was given a shape");
+  return storage_->data;
+}
+
+void* Tensor::typed(DType wanted) {
+  if (wanted != dtype_) fail("tensor: holds ", name_of(dtype_), ", asked for ", name_of(wanted));
+  return raw();
+}
+
+const void* Tensor::typed(DType wanted) const {
+  if (wanted != dtype_) fail("tensor: holds ", name_of(dtype_), ", asked for ", name_of(wanted));
+  return raw();
+}
+
+Tensor Tensor::clone() const {
+  Tensor copy(shape_, dtype_);
+  copy.copy_from(raw(), bytes());
+  return copy;
+}
+
+Tensor Tensor::to(DType dtype) const {
+  if (dtype == dtype_) return *this;
+  Tensor converted(shape_, dtype);
+  switch (dtype_) {
+    case DType::f32:
+      convert_from<float>(*this, converted);
+      break;
+    case DType::f64:
+      convert_from<double>(*this, converted);
+      break;
+    case DType::i64:
+      convert_from<int64_t>(*this, converted);
+      break;
+  }
+  return converted;
+}
+
+Tensor Tensor::reshape(Shape shape) const {
+  if (shape.numel() != numel()) {
+    fail("tensor: cannot view ", shape_.str(), " as ", shape.str(), ": the sizes differ");
+  }
+  Tensor view = *this;
+  view.shape_ = std::move(shape);
+  return view;
+}
+
+uint64_t Tensor::version() const {
+  return storage_ ? storage_->version : 0;
+}
+
+const Tensor* find(const StateDict& state, std::string_view name) {
+  const auto it =
+      std::find_if(state.begin(), state.end(), [&](const auto& entry) { return entry.first == name; });
+  return it == state.end() ? nullptr : &it->second;
+}
+
+}  // namespace pleat
