@@ -15,6 +15,7 @@ struct TensorRef {
 /// What the executor hands to a step.
 struct RunArguments {
   const TensorRef* inputs;
+  int input_count;
   const TensorRef* outputs;
   void* workspace;              ///< Workspace::shared bytes, 64-byte aligned
   std::byte* worker_workspace;  ///< Workspace::per_worker bytes for each worker, 64-byte aligned
@@ -33,6 +34,7 @@ class Context {
 
   const kernels::KernelTable<T>& kernels;
 
+  int input_count() const { return arguments_.input_count; }
   bool has(int i) const { return arguments_.inputs[i].data != nullptr; }
   const Shape& in_shape(int i) const { return arguments_.inputs[i].type->shape; }
   const Shape& out_shape(int i) const { return arguments_.outputs[i].type->shape; }
