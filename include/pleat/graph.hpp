@@ -41,6 +41,10 @@ class Graph {
   void output(std::string name, Value value);
 
   const Shape& shape(Value value) const;
+  const std::string& name(Value value) const;
+  /// Inputs and outputs, in the order in which they were made.
+  std::vector<Value> inputs() const;
+  std::vector<Value> outputs() const;
 
   /// Every node with its shapes, one a line.
   std::string str() const;

@@ -36,6 +36,9 @@ struct Sizes {
 
 /// Names of the built-in models.
 std::vector<std::string> names();
+/// The sizes that the built-in model of that name is published with: resnet18 has 1000 classes and 3x224x224
+/// images. Error as build().
+Sizes default_sizes(std::string_view name);
 /// The built-in model of that name, its sizes from `sizes` where it has a choice. Error lists the names for
 /// an unknown one.
 Graph build(std::string_view name, const Sizes* sizes = nullptr);
