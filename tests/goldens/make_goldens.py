@@ -568,7 +568,7 @@ def training(cases, tensors, digits_file):
     sgd = dict(kind="sgd", lr=0.05, momentum=0.9)
     add("net sgd", "net", "vectors", 50, 16, sgd)
     add("custom sgd", "custom", "digits", 50, 32, sgd)
-    add("mymodel sgd", "mymodel", "images", 50, 8, sgd)
+    add("mymodel sgd", "mymodel", "images", 50, 10, dict(sgd, lr=0.02))
     add("net mse", "net", "regression", 50, 16, sgd, loss={"kind": "mse"})
     add("net label smoothing", "net", "vectors", 20, 16, sgd, loss={"kind": "cross_entropy", "label_smoothing": 0.1})
     add("net plain sgd", "net", "vectors", 20, 16, dict(kind="sgd", lr=0.1, momentum=0.0))
