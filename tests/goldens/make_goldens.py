@@ -21,7 +21,7 @@ and its tensors are, with the steps stacked in front where (S):
     NAME/din/x (S), NAME/dparam/fc.weight (S)
     NAME/after/bn.running_mean (S)        running statistics after each step
     NAME/eval_in/x, NAME/eval_out         one more run, after the steps, in eval mode (train cases)
-training.safetensors: metadata "cases" likewise, with "model" (the built-in model of that name) or "nodes",
+training.safetensors: metadata "cases" likewise, with "model" (a built-in model) or "nodes" and "inputs",
     data, init  prefixes of DATA/x, DATA/target and INIT/fc1.weight, which cases share
     batch       step s takes `batch` rows from row s * batch on, modulo their number
     optimizer   {"kind": "sgd"|"adam"|"adamw", ...}; lr_factor: by which lr is multiplied, one a step
@@ -547,11 +547,12 @@ def training(cases, tensors, digits_file):
     def add(name, init, source, steps, batch, optimizer, loss=None, compare=("loss", "final", "eval"),
             lr_factor=None):
         nodes = dict(net=NET, custom=CUSTOM, mymodel=MYMODEL, lean=LEAN)[init]
-        case = dict(name=name, model=init, nodes=nodes, data=source, init="init " + init, steps=steps, batch=batch,
+        x, target = data[source]
+        network = dict(model=init) if init != "lean" else dict(nodes=nodes, inputs={"x": x.shape})
+        case = dict(name=name, **network, data=source, init="init " + init, steps=steps, batch=batch,
                     optimizer=optimizer, loss=loss or {"kind": "cross_entropy"}, compare=list(compare),
                     lr_factor=lr_factor or [1] * steps)
         cases.append(case)
-        x, target = data[source]
         loss64, norm64, final, y = train(case, nodes, inits[init], x, target, torch.float64)
         loss32, _, final32, _ = train(case, nodes, inits[init], x, target, torch.float32)
         tensors[f"{name}/loss64"], tensors[f"{name}/loss32"] = loss64, loss32
