@@ -1,12 +1,262 @@
 #pragma once
 
+#include "kernels/activation_simd.hpp"
 #include "kernels/batch_norm/contract.hpp"
-#include "kernels/simd.hpp"
+#include "kernels/batch_norm/sums_simd.hpp"
 
 namespace pleat::kernels {
 namespace {
 
-inline constexpr BatchNormKernels<float> kBatchNorm = {};
+/// A channel's coefficient: one for the block, or one a column.
+template <bool kPerColumn>
+struct Coefficient {
+  static constexpr bool kColumns = kPerColumn;
+  const float* p;
+  Vec first;
+  explicit PLEAT_INLINE Coefficient(const float* values) : p(values), first(kPerColumn ? 0.0f : *values) {}
+  template <class Part>
+  PLEAT_INLINE Vec at(int64_t i, Part part) const {
+    if constexpr (kPerColumn) return part.load(p + i);
+    return first;
+  }
+};
+
+/// Calls body(offset, i, part) for the vectors of each plane.
+template <class Body>
+PLEAT_INLINE void for_each_vector(PlaneBlock block, const Body& body) {
+  for (int64_t p = 0; p < block.planes; ++p) {
+    const int64_t base = p * block.stride;
+    int64_t i = 0;
+    for (; i + kLanes <= block.length; i += kLanes) body(base + i, i, Whole{});
+    if (i < block.length) body(base + i, i, Rest{block.length - i});
+  }
+}
+
+/// Calls body with `flag` as a constant.
+template <bool kValue>
+struct Flag {
+  static constexpr bool value = kValue;
+};
+template <class Body>
+PLEAT_INLINE void with_flag(bool flag, const Body& body) {
+  if (flag) {
+    body(Flag<true>{});
+  } else {
+    body(Flag<false>{});
+  }
+}
+
+// ---- forward
+
+struct ShiftedTerms {  // x - shift
+  const float* x;
+  Vec shift;
+  template <class Part>
+  PLEAT_INLINE Terms<1> at(int64_t offset, int64_t, Part part) const {
+    return {{part.keep(part.load(x + offset) - shift)}};
+  }
+};
+struct DeviationTerms {  // d = x - center, and d^2
+  const float* x;
+  Vec center;
+  template <class Part>
+  PLEAT_INLINE Terms<2> at(int64_t offset, int64_t, Part part) const {
+    const Vec d = part.keep(part.load(x + offset) - center);
+    return {{d, d * d}};
+  }
+};
+
+/// Mean and sum of squared deviations of n values, from sums of their deviations d from `center` and of d^2.
+PLEAT_INLINE void finish_statistics(double center, double sum, double squares, double n, double* mean,
+                                    double* m2) {
+  *mean = center + sum / n;
+  const double corrected = squares - sum * sum / n;
+  *m2 = corrected < 0 ? 0 : corrected;  // NaN stays
+}
+
+void statistics(const float* x, PlaneBlock block, double* mean, double* m2) {
+  const double n = static_cast<double>(block.values());
+  double sum, sums[2];
+  sum_planes<1>(ShiftedTerms{x, Vec(x[0])}, block, &sum);
+  const float center = static_cast<float>(static_cast<double>(x[0]) + sum / n);
+  sum_planes<2>(DeviationTerms{x, Vec(center)}, block, sums);
+  finish_statistics(static_cast<double>(center), sums[0], sums[1], n, mean, m2);
+}
+
+struct ShiftedColumnTerms {
+  const float *x, *shift;
+  template <class Part>
+  PLEAT_INLINE Terms<1> at(int64_t offset, int64_t column, Part part) const {
+    return {{part.load(x + offset) - part.load(shift + column)}};
+  }
+};
+struct DeviationColumnTerms {
+  const float *x, *center;
+  template <class Part>
+  PLEAT_INLINE Terms<2> at(int64_t offset, int64_t column, Part part) const {
+    const Vec d = part.load(x + offset) - part.load(center + column);
+    return {{d, d * d}};
+  }
+};
+
+void column_statistics(const float* x, PlaneBlock block, double* mean, double* m2) {
+  const double n = static_cast<double>(block.planes);
+  for_each_column_tile(block, [&](int64_t first, PlaneBlock tile) {
+    ColumnSums<2> sums;
+    float center[kColumnTile];
+    const float* tile_x = x + first;
+    sum_columns<1>(ShiftedColumnTerms{tile_x, tile_x}, tile, sums);
+    for (int64_t i = 0; i < tile.length; ++i) {
+      center[i] = tile_x[i] + sums.of[0][i] / static_cast<float>(block.planes);
+    }
+    sum_columns<2>(DeviationColumnTerms{tile_x, center}, tile, sums);
+    for (int64_t i = 0; i < tile.length; ++i) {
+      finish_statistics(static_cast<double>(center[i]), static_cast<double>(sums.of[0][i]),
+                        static_cast<double>(sums.of[1][i]), n, mean + first + i, m2 + first + i);
+    }
+  });
+}
+
+/// z, the same bits in the forward and in the backward pass.
+template <bool kPerColumn>
+struct Normalizer {
+  Coefficient<kPerColumn> center, scale, shift;
+  explicit PLEAT_INLINE Normalizer(Coefficients<float> c)
+      : center(c.center), scale(c.scale), shift(c.shift) {}
+  template <class Part>
+  PLEAT_INLINE Vec operator()(Vec x, int64_t i, Part part) const {
+    return xsimd::fma(x - center.at(i, part), scale.at(i, part), shift.at(i, part));
+  }
+};
+
+void normalize(const float* x, const float* residual, float* y, PlaneBlock block,
+               Coefficients<float> coefficients, Activation activation, float alpha) {
+  with_activation(activation, alpha, [&](auto act) PLEAT_LAMBDA_INLINE {
+    with_flag(block.per_column, [&](auto per_column) PLEAT_LAMBDA_INLINE {
+      const Normalizer<per_column.value> z(coefficients);
+      with_flag(residual != nullptr, [&](auto has_residual) PLEAT_LAMBDA_INLINE {
+        for_each_vector(block, [&](int64_t offset, int64_t i, auto part) PLEAT_LAMBDA_INLINE {
+          Vec v = z(part.load(x + offset), i, part);
+          if constexpr (has_residual.value) v = v + part.load(residual + offset);
+          part.store(y + offset, act(v));
+        });
+      });
+    });
+  });
+}
+
+// ---- backward
+
+enum class Mask { none, relu, relu6 };
+
+template <Mask kMask, bool kFromY, bool kPerColumn>
+struct Masked {
+  const float *x, *dy, *y;
+  Normalizer<kPerColumn> z;
+  explicit PLEAT_INLINE Masked(const MaskedGradient<float>& g)
+      : x(g.x), dy(g.dy), y(g.y), z(g.coefficients) {}
+
+  template <class Part>
+  PLEAT_INLINE Vec at(int64_t offset, int64_t i, Part part) const {
+    const Vec g = part.load(dy + offset), zero(0.0f);
+    if constexpr (kMask == Mask::none) {
+      return g;
+    } else {
+      Vec v;
+      if constexpr (kFromY) {
+        v = part.load(y + offset);
+      } else {
+        v = z(part.load(x + offset), i, part);
+      }
+      if constexpr (kMask == Mask::relu) return xsimd::select(v > zero, g, zero);
+      return xsimd::select((v > zero) & (v < Vec(6.0f)), g, zero);
+    }
+  }
+};
+
+/// Calls body with the Masked that fits.
+template <class Body>
+PLEAT_INLINE void with_mask(const MaskedGradient<float>& g, bool per_column, const Body& body) {
+  with_flag(per_column, [&](auto columns) PLEAT_LAMBDA_INLINE {
+    constexpr bool kColumns = decltype(columns)::value;
+    if (g.activation == Activation::none) {
+      body(Masked<Mask::none, false, kColumns>(g));
+    } else {
+      with_flag(g.y != nullptr, [&](auto from_y) PLEAT_LAMBDA_INLINE {
+        constexpr bool kFromY = decltype(from_y)::value;
+        if (g.activation == Activation::relu) {
+          body(Masked<Mask::relu, kFromY, kColumns>(g));
+        } else {
+          body(Masked<Mask::relu6, kFromY, kColumns>(g));
+        }
+      });
+    }
+  });
+}
+
+template <class M>
+struct GradientTerms {  // dy', and dy' * (x - center)
+  const M& masked;
+  template <class Part>
+  PLEAT_INLINE Terms<2> at(int64_t offset, int64_t i, Part part) const {
+    const Vec g = masked.at(offset, i, part);
+    return {{g, g * part.keep(part.load(masked.x + offset) - masked.z.center.at(i, part))}};
+  }
+};
+
+void gradient_sums(const MaskedGradient<float>& gradient, PlaneBlock block, double* sum_dy,
+                   double* sum_dy_x) {
+  if (block.per_column) {
+    for_each_column_tile(block, [&](int64_t first, PlaneBlock tile) PLEAT_LAMBDA_INLINE {
+      MaskedGradient<float> g = gradient;
+      g.x += first, g.dy += first;
+      if (g.y != nullptr) g.y += first;
+      const Coefficients<float> c = gradient.coefficients;
+      g.coefficients = {c.center + first, c.scale + first, c.shift + first};
+      ColumnSums<2> sums;
+      with_mask(g, true, [&](const auto& masked) PLEAT_LAMBDA_INLINE {
+        sum_columns<2>(GradientTerms<std::remove_cvref_t<decltype(masked)>>{masked}, tile, sums);
+      });
+      for (int64_t i = 0; i < tile.length; ++i) {
+        sum_dy[first + i] = static_cast<double>(sums.of[0][i]);
+        sum_dy_x[first + i] = static_cast<double>(sums.of[1][i]);
+      }
+    });
+  } else {
+    double sums[2];
+    with_mask(gradient, false, [&](const auto& masked) PLEAT_LAMBDA_INLINE {
+      sum_planes<2>(GradientTerms<std::remove_cvref_t<decltype(masked)>>{masked}, block, sums);
+    });
+    *sum_dy = sums[0];
+    *sum_dy_x = sums[1];
+  }
+}
+
+void input_gradient(const MaskedGradient<float>& gradient, const float* slope, const float* offset, float* dx,
+                    float* dresidual, PlaneBlock block) {
+  with_mask(gradient, block.per_column, [&](const auto& masked) PLEAT_LAMBDA_INLINE {
+    constexpr bool kColumns = std::remove_cvref_t<decltype(masked.z.scale)>::kColumns;
+    with_flag(slope != nullptr, [&](auto centered) PLEAT_LAMBDA_INLINE {
+      const float* unused = gradient.coefficients.scale;
+      const Coefficient<kColumns> b(centered.value ? slope : unused), c(centered.value ? offset : unused);
+      for_each_vector(block, [&](int64_t at, int64_t i, auto part) PLEAT_LAMBDA_INLINE {
+        const Vec g = masked.at(at, i, part);
+        if (dx != nullptr) {
+          Vec v = g * masked.z.scale.at(i, part);
+          if constexpr (centered.value) {
+            const Vec d = part.load(masked.x + at) - masked.z.center.at(i, part);
+            v = v + xsimd::fma(d, b.at(i, part), c.at(i, part));
+          }
+          part.store(dx + at, v);
+        }
+        if (dresidual != nullptr) part.store(dresidual + at, g);
+      });
+    });
+  });
+}
+
+inline constexpr BatchNormKernels<float> kBatchNorm = {statistics, column_statistics, normalize,
+                                                       gradient_sums, input_gradient};
 
 }  // namespace
 }  // namespace pleat::kernels

@@ -1,0 +1,116 @@
+#pragma once
+
+#include "kernels/batch_norm/contract.hpp"
+#include "kernels/simd.hpp"
+
+namespace pleat::kernels {
+namespace {
+
+// Sums over a block of one or two terms a value. A Term has Terms<K> at(offset, i, part): the terms of the
+// values that stand `offset` behind the block's start, i being their place in the plane.
+
+/// A whole vector of values.
+struct Whole {
+  PLEAT_INLINE Vec load(const float* p) const { return kernels::load(p); }
+  PLEAT_INLINE void store(float* p, Vec v) const { kernels::store(p, v); }
+  PLEAT_INLINE Vec keep(Vec v) const { return v; }
+};
+
+alignas(64) constexpr float kLaneNumbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/// The first n < kLanes values of a vector: the rest of a plane.
+struct Rest {
+  int64_t n;
+  PLEAT_INLINE Vec load(const float* p) const { return load_n(p, n); }
+  PLEAT_INLINE void store(float* p, Vec v) const { store_n(p, v, n); }
+  /// Zero in the lanes past n.
+  PLEAT_INLINE Vec keep(Vec v) const {
+    return xsimd::select(kernels::load(kLaneNumbers) < Vec(static_cast<float>(n)), v, Vec(0.0f));
+  }
+};
+
+template <int K>
+struct Terms {
+  Vec of[K];
+};
+
+PLEAT_INLINE double sum_lanes_double(Vec v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  double sum = 0;
+  for (int64_t i = 0; i < kLanes; ++i) sum += static_cast<double>(lanes[i]);
+  return sum;
+}
+
+/// sums[k] = sum of term k over the block: four vectors of float partial sums, joined in double.
+template <int K, class Term>
+PLEAT_INLINE void sum_planes(const Term& term, PlaneBlock block, double* sums) {
+  constexpr int kUnroll = 4;
+  Vec partial[kUnroll][K];
+  unroll<kUnroll * K>([&](auto i) PLEAT_LAMBDA_INLINE { partial[i / K][i % K] = Vec(0.0f); });
+  const auto add = [&](Vec* into, const Terms<K>& terms) PLEAT_LAMBDA_INLINE {
+    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { into[k] = into[k] + terms.of[k]; });
+  };
+  for (int64_t p = 0; p < block.planes; ++p) {
+    const int64_t base = p * block.stride;
+    int64_t i = 0;
+    for (; i + kUnroll * kLanes <= block.length; i += kUnroll * kLanes) {
+      unroll<kUnroll>([&](auto u) PLEAT_LAMBDA_INLINE {
+        const int64_t at = i + u * kLanes;
+        add(partial[u], term.at(base + at, at, Whole{}));
+      });
+    }
+    for (; i + kLanes <= block.length; i += kLanes) add(partial[0], term.at(base + i, i, Whole{}));
+    if (i < block.length) add(partial[1], term.at(base + i, i, Rest{block.length - i}));
+  }
+  unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE {
+    sums[k] = sum_lanes_double((partial[0][k] + partial[1][k]) + (partial[2][k] + partial[3][k]));
+  });
+}
+
+/// Columns summed at once: their partial sums stay in the L1 cache while rows stream by.
+inline constexpr int64_t kColumnTile = 512;
+
+template <int K>
+struct ColumnSums {
+  float of[K][kColumnTile];
+};
+
+/// Calls body(first column, block of at most kColumnTile columns).
+template <class Body>
+PLEAT_INLINE void for_each_column_tile(PlaneBlock block, const Body& body) {
+  for (int64_t first = 0; first < block.length; first += kColumnTile) {
+    const int64_t left = block.length - first;
+    body(first, PlaneBlock{block.planes, block.stride, left < kColumnTile ? left : kColumnTile, true});
+  }
+}
+
+/// sums.of[k][i] = sum over the planes of term k of column i; four planes at a time.
+template <int K, class Term, class Sums>
+PLEAT_INLINE void sum_columns(const Term& term, PlaneBlock block, Sums& sums) {
+  const auto add_planes = [&](int64_t base, int64_t i, auto part, auto planes) PLEAT_LAMBDA_INLINE {
+    Terms<K> total = term.at(base + i, i, part);
+    unroll<decltype(planes)::value - 1>([&](auto r) PLEAT_LAMBDA_INLINE {
+      const Terms<K> next = term.at(base + (r + 1) * block.stride + i, i, part);
+      unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { total.of[k] = total.of[k] + next.of[k]; });
+    });
+    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE {
+      float* sum = sums.of[k] + i;
+      store(sum, load(sum) + total.of[k]);
+    });
+  };
+  const auto sweep = [&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
+    int64_t i = 0;
+    for (; i + kLanes <= block.length; i += kLanes) add_planes(base, i, Whole{}, planes);
+    if (i < block.length) add_planes(base, i, Rest{block.length - i}, planes);
+  };
+  unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE {
+    for (int64_t i = 0; i < block.length; i += kLanes) store(sums.of[k] + i, Vec(0.0f));
+  });
+  int64_t p = 0;
+  for (; p + 4 <= block.planes; p += 4) sweep(p * block.stride, Index<4>{});
+  for (; p < block.planes; ++p) sweep(p * block.stride, Index<1>{});
+}
+
+}  // namespace
+}  // namespace pleat::kernels
