@@ -27,7 +27,8 @@ class Random {
   double uniform(double low, double high) { return low + (high - low) * uniform(); }
   /// In [0, n), without bias that matters (n far below 2^64).
   uint64_t below(uint64_t n) {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(bits()) * n) >> 64);
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<uint64_t>((Wide{bits()} * n) >> 64);
   }
   /// Standard normal (Box and Muller 1958).
   double normal() {

@@ -135,11 +135,11 @@ TEST_CASE("npy: changed bytes give an Error or an array that fits the file") {
   const std::string bytes = read_bytes(folder / "a.npy");
   constexpr size_t kTextEnd = 75;  // after it come the padding and the data
   constexpr uint64_t kSeed = 1;
-  const int rejected =
-      test::rejected_changes(bytes, kTextEnd, 3000, kSeed, [&](const std::string& changed) {
-        CHECK(read_npy(write_bytes(folder / "changed.npy", changed)).bytes() == 16);
-      });
-  CHECK(rejected > 1000);
+  const int rejected = test::rejected_changes(bytes, kTextEnd, 1000, kSeed, [&](const std::string& changed) {
+    const Tensor tensor = read_npy(write_bytes(folder / "changed.npy", changed));
+    CHECK(tensor.bytes() == 16);
+  });
+  CHECK(rejected > 500);
 }
 
 TEST_CASE("npy: what cannot be written is an Error, and the old file stays") {

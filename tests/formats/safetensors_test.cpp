@@ -181,9 +181,8 @@ TEST_CASE("safetensors: cut anywhere it is an Error") {
   const TemporaryFolder folder;
   write_safetensors(folder / "a.safetensors", small_content());
   const std::string bytes = read_bytes(folder / "a.safetensors");
-  CHECK(test::accepted_truncations(bytes, [&](const std::string& cut) {
-          read_safetensors(write_bytes(folder / "cut", cut));
-        }) == 0);
+  CHECK(test::accepted_truncations(
+            bytes, [&](const std::string& cut) { read_safetensors(write_bytes(folder / "cut", cut)); }) == 0);
 }
 
 TEST_CASE("safetensors: changed bytes give an Error or tensors that fit the file") {
@@ -193,15 +192,15 @@ TEST_CASE("safetensors: changed bytes give an Error or tensors that fit the file
   uint64_t header_size = 0;
   std::memcpy(&header_size, bytes.data(), sizeof(header_size));
   const uint64_t data_size = bytes.size() - 8 - header_size;
-  constexpr uint64_t seed = 1;
+  constexpr uint64_t kSeed = 1;
   const int rejected =
-      test::rejected_changes(bytes, 8 + header_size, 3000, seed, [&](const std::string& changed) {
+      test::rejected_changes(bytes, 8 + header_size, 1000, kSeed, [&](const std::string& changed) {
         const SafeTensors content = read_safetensors(write_bytes(folder / "changed", changed));
         uint64_t total = 0;
         for (const auto& [name, tensor] : content.tensors) total += tensor.bytes();
         CHECK(total == data_size);
       });
-  CHECK(rejected > 1000);
+  CHECK(rejected > 500);
 }
 
 TEST_CASE("safetensors: what cannot be written is an Error, and the old file stays") {
