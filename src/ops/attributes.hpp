@@ -169,6 +169,7 @@ struct AdamUpdate {
 struct CountStep {};  ///< step () i64 -> nothing; adds one
 
 /// The op list: an op is here once its .cpp is in the build.
-using Attributes = std::variant<Flatten, ReshapeLike>;
+using Attributes = std::variant<Flatten, ReshapeLike, Activate, ActivateGradient, Add, Concat, Slice,
+                                SliceGradient, GlobalAvgPool, GlobalAvgPoolGradient, Fill>;
 
 }  // namespace pleat::ops

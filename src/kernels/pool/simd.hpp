@@ -6,7 +6,229 @@
 namespace pleat::kernels {
 namespace {
 
-inline constexpr PoolKernels<float> kPool = {};
+// A row of windows is reduced in two steps: down the rows into `row` (one padded row of x), then along it.
+
+struct MaxOf {
+  static constexpr float kEmpty = -__builtin_inff();
+  /// NaN wins: max(v, m) keeps a NaN m (x86's max returns its second operand then), select keeps a NaN v.
+  static PLEAT_INLINE Vec apply(Vec m, Vec v) { return xsimd::select(v != v, v, xsimd::max(v, m)); }
+};
+struct SumOf {
+  static constexpr float kEmpty = 0;
+  static PLEAT_INLINE Vec apply(Vec m, Vec v) { return m + v; }
+};
+
+/// The rows or columns of a window inside the plane: those of [begin, end) of its kernel.
+struct Inside {
+  int64_t begin, end;
+};
+PLEAT_INLINE Inside inside(int64_t start, int64_t kernel, int64_t dilation, int64_t size) {
+  int64_t begin = start < 0 ? (-start + dilation - 1) / dilation : 0;
+  if (begin > kernel) begin = kernel;
+  int64_t end = size > start ? (size - start + dilation - 1) / dilation : 0;
+  if (end > kernel) end = kernel;
+  return {begin, end > begin ? end : begin};
+}
+PLEAT_INLINE Inside rows_inside(const PoolPlane& p, int64_t i) {
+  return inside(i * p.stride_h - p.pad_h, p.kernel_h, p.dilation_h, p.in_h);
+}
+
+PLEAT_INLINE void fill_row(float* row, int64_t n, float value) {
+  for (int64_t i = 0; i < n; ++i) row[i] = value;
+}
+
+/// row[c] = reduction of x[c + r * pitch] over r in [0, rows); Rows > 0 fixes rows.
+template <class Op, int Rows>
+PLEAT_INLINE void reduce_down(int64_t n, int64_t rows, const float* x, int64_t pitch, float* row) {
+  const auto reduce = [&](const auto& load_at) PLEAT_LAMBDA_INLINE {
+    if constexpr (Rows > 0) {
+      Vec m = load_at(0);
+      unroll<Rows - 1>([&](auto r) PLEAT_LAMBDA_INLINE { m = Op::apply(m, load_at(r + 1)); });
+      return m;
+    } else {
+      Vec m(Op::kEmpty);
+      for (int64_t r = 0; r < rows; ++r) m = Op::apply(m, load_at(r));
+      return m;
+    }
+  };
+  int64_t c = 0;
+  for (; c + kLanes <= n; c += kLanes) {
+    store(row + c, reduce([&](int64_t r) PLEAT_LAMBDA_INLINE { return load(x + c + r * pitch); }));
+  }
+  if (c < n) {
+    store_n(row + c, reduce([&](int64_t r) PLEAT_LAMBDA_INLINE { return load_n(x + c + r * pitch, n - c); }),
+            n - c);
+  }
+}
+
+/// y[q] = reduction of row[q + c * dilation] over c in [0, columns), 0 <= q < n; reads past n by kLanes.
+template <class Op, int Columns>
+PLEAT_INLINE void reduce_along(int64_t n, int64_t columns, int64_t dilation, const float* row, float* y) {
+  const auto reduce = [&](const float* at) PLEAT_LAMBDA_INLINE {
+    Vec m = load(at);
+    if constexpr (Columns > 0) {
+      unroll<Columns - 1>([&](auto c)
+                              PLEAT_LAMBDA_INLINE { m = Op::apply(m, load(at + (c + 1) * dilation)); });
+    } else {
+      for (int64_t c = 1; c < columns; ++c) m = Op::apply(m, load(at + c * dilation));
+    }
+    return m;
+  };
+  int64_t q = 0;
+  for (; q + kLanes <= n; q += kLanes) store(y + q, reduce(row + q));
+  if (q < n) store_n(y + q, reduce(row + q), n - q);
+}
+
+/// One row of y: the reduction of every window of row i.
+template <class Op>
+PLEAT_INLINE void pool_row(const PoolPlane& p, int64_t i, const float* x, float* y, float* row,
+                           float* sliding) {
+  const Inside r = rows_inside(p, i);
+  const int64_t rows = r.end - r.begin, pitch = p.dilation_h * p.in_w;
+  const float* top = x;
+  if (rows > 0) top += (i * p.stride_h - p.pad_h + r.begin * p.dilation_h) * p.in_w;
+  if (rows == 3) {
+    reduce_down<Op, 3>(p.in_w, 3, top, pitch, row + p.pad_w);
+  } else if (rows == 2) {
+    reduce_down<Op, 2>(p.in_w, 2, top, pitch, row + p.pad_w);
+  } else {
+    reduce_down<Op, 0>(p.in_w, rows, top, pitch, row + p.pad_w);
+  }
+
+  float* slid = p.stride_w == 1 ? y : sliding;
+  const int64_t positions = (p.out_w - 1) * p.stride_w + 1;
+  if (p.kernel_w == 3) {
+    reduce_along<Op, 3>(positions, 3, p.dilation_w, row, slid);
+  } else if (p.kernel_w == 2) {
+    reduce_along<Op, 2>(positions, 2, p.dilation_w, row, slid);
+  } else {
+    reduce_along<Op, 0>(positions, p.kernel_w, p.dilation_w, row, slid);
+  }
+  if (p.stride_w == 2) {  // a constant stride becomes shuffles
+    for (int64_t j = 0; j < p.out_w; ++j) y[j] = sliding[2 * j];
+  } else if (p.stride_w > 2) {
+    for (int64_t j = 0; j < p.out_w; ++j) y[j] = sliding[j * p.stride_w];
+  }
+}
+
+template <class Op>
+PLEAT_INLINE float* begin_rows(const PoolPlane& p, float* scratch) {
+  const int64_t width = padded_width(p) + 2 * kLanes;
+  fill_row(scratch, width, Op::kEmpty);
+  return scratch + width;
+}
+
+void max_pool(const PoolPlane& p, const float* x, float* y, float* scratch) {
+  float* sliding = begin_rows<MaxOf>(p, scratch);
+  for (int64_t i = 0; i < p.out_h; ++i) pool_row<MaxOf>(p, i, x, y + i * p.out_w, scratch, sliding);
+}
+
+void max_pool_gradient(const PoolPlane& p, const float* x, const float* y, const float* dy, float* dx) {
+  fill_row(dx, p.in_h * p.in_w, 0);
+  for (int64_t i = 0; i < p.out_h; ++i) {
+    const Inside r = rows_inside(p, i);
+    for (int64_t j = 0; j < p.out_w; ++j) {
+      const int64_t left = j * p.stride_w - p.pad_w, out = i * p.out_w + j;
+      const Inside c = inside(left, p.kernel_w, p.dilation_w, p.in_w);
+      int64_t first = -1;
+      for (int64_t row = r.begin; row < r.end && first < 0; ++row) {
+        const int64_t begin = (i * p.stride_h - p.pad_h + row * p.dilation_h) * p.in_w + left;
+        for (int64_t column = c.begin; column < c.end && first < 0; ++column) {
+          const float v = x[begin + column * p.dilation_w];
+          if (v == y[out] || v != v) first = begin + column * p.dilation_w;
+        }
+      }
+      if (first >= 0) dx[first] += dy[out];
+    }
+  }
+}
+
+/// to[j * stride] = from[j] / the divisor of window j of a row of windows with `rows` rows inside the plane.
+PLEAT_INLINE void divide_row(const PoolPlane& p, bool count_padding, int64_t rows, const float* from,
+                             float* to, int64_t stride) {
+  // Windows [begin, end) are inside the plane with all their columns.
+  int64_t begin = 0, end = p.out_w;
+  if (!count_padding) {
+    begin = (p.pad_w + p.stride_w - 1) / p.stride_w;
+    if (begin > p.out_w) begin = p.out_w;
+    const int64_t room = p.in_w + p.pad_w - (p.kernel_w - 1) * p.dilation_w - 1;
+    end = room < 0 ? 0 : room / p.stride_w + 1;
+    if (end > p.out_w) end = p.out_w;
+    if (end < begin) end = begin;
+  }
+  const auto edge = [&](int64_t j) PLEAT_LAMBDA_INLINE {
+    const Inside c = inside(j * p.stride_w - p.pad_w, p.kernel_w, p.dilation_w, p.in_w);
+    const int64_t count = rows * (c.end - c.begin);
+    to[j * stride] = from[j] / static_cast<float>(count > 0 ? count : 1);
+  };
+  const int64_t whole = (count_padding ? p.kernel_h : rows) * p.kernel_w;
+  const float divisor = static_cast<float>(whole > 0 ? whole : 1);
+  for (int64_t j = 0; j < begin; ++j) edge(j);
+  for (int64_t j = begin; j < end; ++j) to[j * stride] = from[j] / divisor;
+  for (int64_t j = end; j < p.out_w; ++j) edge(j);
+}
+
+void average_pool(const PoolPlane& p, bool count_padding, const float* x, float* y, float* scratch) {
+  float* sliding = begin_rows<SumOf>(p, scratch);
+  for (int64_t i = 0; i < p.out_h; ++i) {
+    const Inside r = rows_inside(p, i);
+    pool_row<SumOf>(p, i, x, y + i * p.out_w, scratch, sliding);
+    divide_row(p, count_padding, r.end - r.begin, y + i * p.out_w, y + i * p.out_w, 1);
+  }
+}
+
+void average_pool_gradient(const PoolPlane& p, bool count_padding, const float* dy, float* dx,
+                           float* scratch) {
+  // spread[lead + j * stride_w] = dy[i,j] / divisor among zeros: column q of the padded plane gets the sum of
+  // spread[lead + q - c * dilation_w] over c.
+  const int64_t lead = (p.kernel_w - 1) * p.dilation_w;
+  fill_row(scratch, lead + padded_width(p) + kLanes, 0);
+  fill_row(dx, p.in_h * p.in_w, 0);
+  const float* spread = scratch + lead + p.pad_w;
+  for (int64_t i = 0; i < p.out_h; ++i) {
+    const Inside rows = rows_inside(p, i);
+    divide_row(p, count_padding, rows.end - rows.begin, dy + i * p.out_w, scratch + lead, p.stride_w);
+    const int64_t top = i * p.stride_h - p.pad_h;
+    for (int64_t q = 0; q < p.in_w; q += kLanes) {
+      Vec sum = load(spread + q);
+      for (int64_t c = 1; c < p.kernel_w; ++c) sum += load(spread + q - c * p.dilation_w);
+      for (int64_t r = rows.begin; r < rows.end; ++r) {
+        float* to = dx + (top + r * p.dilation_h) * p.in_w + q;
+        if (q + kLanes <= p.in_w) {
+          store(to, load(to) + sum);
+        } else {
+          store_n(to, load_n(to, p.in_w - q) + sum, p.in_w - q);
+        }
+      }
+    }
+  }
+}
+
+float mean(int64_t n, const float* x) {
+  constexpr int64_t kPiece = 64 * kLanes;
+  double total = 0;
+  for (int64_t begin = 0; begin < n; begin += kPiece) {
+    const int64_t end = begin + kPiece < n ? begin + kPiece : n;
+    Vec a(0.0f), b(0.0f), c(0.0f), d(0.0f);
+    int64_t i = begin;
+    for (; i + 4 * kLanes <= end; i += 4 * kLanes) {
+      a += load(x + i);
+      b += load(x + i + kLanes);
+      c += load(x + i + 2 * kLanes);
+      d += load(x + i + 3 * kLanes);
+    }
+    for (; i + kLanes <= end; i += kLanes) a += load(x + i);
+    if (i < end) b += load_n(x + i, end - i);
+    float lanes[kLanes];
+    store(lanes, (a + b) + (c + d));
+    for (int64_t l = 0; l < kLanes; ++l) total += static_cast<double>(lanes[l]);
+  }
+  return static_cast<float>(total / static_cast<double>(n));
+}
+
+inline constexpr PoolKernels<float> kPool = {
+    max_pool, max_pool_gradient, average_pool, average_pool_gradient, mean,
+};
 
 }  // namespace
 }  // namespace pleat::kernels

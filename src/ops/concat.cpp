@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <cstring>
+
+#include "base/format.hpp"
+#include "ops/context.hpp"
+
+namespace pleat {
+namespace {
+
+int concat_dim(const ops::Concat& attributes, const Shape& x) {
+  return static_cast<int>(attributes.dim < 0 ? attributes.dim + x.rank() : attributes.dim);
+}
+
+struct ConcatOp {
+  using Attributes = ops::Concat;
+  static constexpr std::string_view name = "concat";
+
+  static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
+    if (in.empty()) fail("concat: needs at least one input");
+    Shape y = in[0]->shape;
+    const int dim = concat_dim(attributes, y);
+    if (dim < 0 || dim >= y.rank()) fail("concat: dim ", attributes.dim, " is outside of ", y.str());
+    for (size_t k = 1; k < in.size(); ++k) {
+      const Shape& x = in[k]->shape;
+      bool fits = x.rank() == y.rank();
+      for (int i = 0; fits && i < y.rank(); ++i) {
+        if (i == dim) {
+          y[i] = x[i] == kDynamic || y[i] == kDynamic ? kDynamic : y[i] + x[i];
+        } else {
+          if (y[i] == kDynamic) y[i] = x[i];
+          fits = x[i] == y[i] || x[i] == kDynamic;
+        }
+      }
+      if (!fits) {
+        fail("concat: needs inputs of one shape but along dim ", dim, ", got ", in[0]->shape.str(), " and ",
+             x.str());
+      }
+    }
+    return {{in[0]->dtype, y}};
+  }
+
+  template <class T>
+  static void run(const Attributes& attributes, const Context<T>& context) {
+    const Shape& shape = context.out_shape(0);
+    const int dim = concat_dim(attributes, shape);
+    const int64_t inner = shape.product(dim + 1, shape.rank());
+    const int64_t row = shape[dim] * inner;
+    T* y = context.out(0);
+    // Elements [begin, end) of y: the parts of the inputs' rows among them.
+    parallel_for(shape.numel(), grain_for(1), [&](int64_t begin, int64_t end) {
+      for (int64_t at = begin; at < end;) {
+        const int64_t o = at / row;
+        int64_t first = o * row;  // of the current input's part in y
+        for (int k = 0; k < context.input_count() && first < end; ++k) {
+          const int64_t length = context.in_shape(k)[dim] * inner;
+          const int64_t from = std::max(at, first), to = std::min(end, first + length);
+          if (from < to) {
+            std::memcpy(y + from, context.in(k) + o * length + (from - first),
+                        static_cast<size_t>(to - from) * sizeof(T));
+          }
+          first += length;
+        }
+        at = (o + 1) * row;
+      }
+    });
+  }
+
+  static void gradient(const Attributes& attributes, GradientScope& scope) {
+    const int dim = concat_dim(attributes, scope.type(scope.output(0)).shape);
+    int64_t begin = 0;
+    for (int k = 0; k < scope.input_count(); ++k) {
+      const int64_t size = scope.type(scope.input(k)).shape[dim];
+      if (size == kDynamic) {
+        fail("concat: training needs sizes along dim ", dim, " that are known when the graph is built, got ",
+             scope.type(scope.input(k)).shape.str());
+      }
+      if (scope.wants(k)) {
+        const ops::Slice part{dim, begin, begin + size};
+        scope.set_input_gradient(k, scope.emit(part, {scope.output_gradient(0)})[0]);
+      }
+      begin += size;
+    }
+  }
+};
+
+}  // namespace
+
+PLEAT_OP(ConcatOp)
+
+}  // namespace pleat

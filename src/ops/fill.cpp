@@ -1,0 +1,28 @@
+#include "ops/context.hpp"
+
+namespace pleat {
+namespace {
+
+struct FillOp {
+  using Attributes = ops::Fill;
+  static constexpr std::string_view name = "fill";
+  static constexpr bool may_be_inplace = true;
+
+  static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) {
+    return {{DType::f32, in[0]->shape}};
+  }
+
+  template <class T>
+  static void run(const Attributes& attributes, const Context<T>& context) {
+    T* y = context.out(0);
+    parallel_for(context.out_shape(0).numel(), grain_for(1), [&](int64_t begin, int64_t end) {
+      context.kernels.elementwise.fill(end - begin, static_cast<T>(attributes.value), y + begin);
+    });
+  }
+};
+
+}  // namespace
+
+PLEAT_OP(FillOp)
+
+}  // namespace pleat
