@@ -19,7 +19,10 @@ struct Epilogue {
 };
 
 /// Matrix products on packed panels. Packed A: [ceil(m/mr)][k][mr]; packed B: [ceil(n/nr)][k][nr];
-/// rows and columns past the edge are zeros in the packed form.
+/// rows and columns past the edge are zeros in the packed form. They are fastest 64-byte aligned.
+///
+/// Each element's sum runs over l in order, whatever m and n are and whether A is packed: the same bits
+/// however C is cut into blocks. The epilogue is applied where it is not null.
 template <class T>
 struct GemmKernels {
   int64_t mr, nr;  ///< the micro-kernel's tile: mr rows of C by nr columns
@@ -28,11 +31,19 @@ struct GemmKernels {
   void (*pack_a)(int64_t m, int64_t k, const T* a, int64_t row_stride, int64_t column_stride, T* packed);
   /// packed[p][l][j] = b[l*row_stride + (p*nr+j)*column_stride]
   void (*pack_b)(int64_t k, int64_t n, const T* b, int64_t row_stride, int64_t column_stride, T* packed);
-  /// c[i*c_stride + j] = (accumulate ? c : 0) + sum_l A[i,l] B[l,j], then the epilogue where it is not null.
-  /// Each element's sum runs over l in order, whatever m and n are: the same bits however C is cut into
-  /// blocks.
+  /// c[i*c_stride + j] = (accumulate ? c : 0) + sum_l A[i,l] B[l,j], then the epilogue. A and B are packed.
   void (*multiply)(int64_t m, int64_t n, int64_t k, const T* packed_a, const T* packed_b, T* c,
                    int64_t c_stride, bool accumulate, const Epilogue<T>* epilogue);
+  /// The same with A where it lies: A[i,l] = a[i*row_stride + l*column_stride]. Better than packing where n
+  /// is small.
+  void (*multiply_strided)(int64_t m, int64_t n, int64_t k, const T* a, int64_t row_stride,
+                           int64_t column_stride, const T* packed_b, T* c, int64_t c_stride, bool accumulate,
+                           const Epilogue<T>* epilogue);
+  /// c[i*c_stride + j] = sum_l a[i*a_stride + l] b[j*b_stride + l], then the epilogue: nothing is packed, so
+  /// it is for few rows m, where each b is used once or twice. Sums run over SIMD lanes, then across them;
+  /// the same bits however n is cut.
+  void (*multiply_rows)(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_stride, const T* b,
+                        int64_t b_stride, T* c, int64_t c_stride, const Epilogue<T>* epilogue);
 };
 
 }  // namespace pleat::kernels

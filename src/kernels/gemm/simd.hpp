@@ -1,12 +1,389 @@
 #pragma once
 
+#include "kernels/activation_simd.hpp"
 #include "kernels/gemm/contract.hpp"
 #include "kernels/simd.hpp"
 
 namespace pleat::kernels {
 namespace {
 
-inline constexpr GemmKernels<float> kGemm = {};
+// A micro-kernel keeps kGemmRows x 2 vectors of C in registers, beside two vectors of B and one element of A.
+#if defined(PLEAT_ARCH_AVX512)
+inline constexpr int kGemmRows = 14;
+#elif defined(PLEAT_ARCH_NEON)
+inline constexpr int kGemmRows = 12;
+#else
+inline constexpr int kGemmRows = 6;
+#endif
+inline constexpr int64_t kGemmColumns = 2 * kLanes;
+
+// ---- Packing
+
+void gemm_pack_a(int64_t m, int64_t k, const float* a, int64_t row_stride, int64_t column_stride,
+                 float* packed) {
+  for (int64_t first = 0; first < m; first += kGemmRows, packed += kGemmRows * k) {
+    const float* rows = a + first * row_stride;
+    if (const int64_t count = m - first; count < kGemmRows) {
+      for (int64_t l = 0; l < k; ++l) {
+        for (int64_t i = 0; i < kGemmRows; ++i) {
+          packed[l * kGemmRows + i] = i < count ? rows[i * row_stride + l * column_stride] : 0.0f;
+        }
+      }
+    } else if (row_stride == 1) {
+      for (int64_t l = 0; l < k; ++l) {
+        unroll<kGemmRows>(
+            [&](auto i) PLEAT_LAMBDA_INLINE { packed[l * kGemmRows + i] = rows[l * column_stride + i]; });
+      }
+    } else {
+      for (int64_t l = 0; l < k; ++l) {
+        unroll<kGemmRows>([&](auto i) PLEAT_LAMBDA_INLINE {
+          packed[l * kGemmRows + i] = rows[i * row_stride + l * column_stride];
+        });
+      }
+    }
+  }
+}
+
+template <int... I>
+PLEAT_INLINE Vec zip_low(Vec a, Vec b, std::integer_sequence<int, I...>) {
+  using Register = Vec::register_type;
+  return Vec(__builtin_shufflevector(Register(a), Register(b), (I / 2 + I % 2 * int{kLanes})...));
+}
+template <int... I>
+PLEAT_INLINE Vec zip_high(Vec a, Vec b, std::integer_sequence<int, I...>) {
+  using Register = Vec::register_type;
+  return Vec(
+      __builtin_shufflevector(Register(a), Register(b), (int{kLanes} / 2 + I / 2 + I % 2 * int{kLanes})...));
+}
+
+// log2(kLanes) perfect shuffles of the rows transpose a square.
+PLEAT_INLINE void transpose(Vec (&v)[kLanes]) {
+  constexpr int half = kLanes / 2;
+  constexpr std::make_integer_sequence<int, kLanes> lanes;
+  for (int stage = 1; stage < kLanes; stage *= 2) {
+    Vec shuffled[kLanes];
+    unroll<half>([&](auto i) PLEAT_LAMBDA_INLINE {
+      shuffled[2 * i] = zip_low(v[i], v[i + half], lanes);
+      shuffled[2 * i + 1] = zip_high(v[i], v[i + half], lanes);
+    });
+    unroll<kLanes>([&](auto i) PLEAT_LAMBDA_INLINE { v[i] = shuffled[i]; });
+  }
+}
+
+// kLanes columns of B, each contiguous in l, into half a panel.
+void gemm_pack_columns(int64_t k, int64_t columns, const float* b, int64_t column_stride, float* packed) {
+  for (int64_t l = 0; l < k; l += kLanes) {
+    const int64_t depth = k - l < kLanes ? k - l : kLanes;
+    Vec v[kLanes];
+    if (columns >= kLanes && depth == kLanes) {
+      unroll<kLanes>([&](auto j) PLEAT_LAMBDA_INLINE { v[j] = load(b + j * column_stride + l); });
+    } else {
+      unroll<kLanes>([&](auto j) PLEAT_LAMBDA_INLINE {
+        v[j] = j < columns ? load_n(b + j * column_stride + l, depth) : Vec(0.0f);
+      });
+    }
+    transpose(v);
+    unroll<kLanes>([&](auto i) PLEAT_LAMBDA_INLINE {
+      if (i < depth) store(packed + (l + i) * kGemmColumns, v[i]);
+    });
+  }
+}
+
+void gemm_pack_b(int64_t k, int64_t n, const float* b, int64_t row_stride, int64_t column_stride,
+                 float* packed) {
+  for (int64_t first = 0; first < n; first += kGemmColumns, packed += kGemmColumns * k) {
+    const int64_t count = n - first < kGemmColumns ? n - first : kGemmColumns;
+    const float* columns = b + first * column_stride;
+    if (column_stride == 1) {
+      const int64_t low = count < kLanes ? count : kLanes, high = count - low;
+      for (int64_t l = 0; l < k; ++l) {
+        const float* row = columns + l * row_stride;
+        store(packed + l * kGemmColumns, low == kLanes ? load(row) : load_n(row, low));
+        store(packed + l * kGemmColumns + kLanes, high == kLanes ? load(row + kLanes)
+                                                  : high > 0     ? load_n(row + kLanes, high)
+                                                                 : Vec(0.0f));
+      }
+    } else if (row_stride == 1) {
+      const float* high = count > kLanes ? columns + kLanes * column_stride : columns;
+      gemm_pack_columns(k, count, columns, column_stride, packed);
+      gemm_pack_columns(k, count - kLanes, high, column_stride, packed + kLanes);
+    } else {
+      for (int64_t l = 0; l < k; ++l) {
+        for (int64_t j = 0; j < kGemmColumns; ++j) {
+          packed[l * kGemmColumns + j] = j < count ? columns[l * row_stride + j * column_stride] : 0.0f;
+        }
+      }
+    }
+  }
+}
+
+// ---- Finishing a tile
+
+// Where a tile goes and what happens to it on the way: the epilogue seen from the tile's first element.
+// Activations that only bound are done in registers, between `low` and `high`; the others (`later`) on the
+// stored tile.
+struct TileOutput {
+  float* c;
+  int64_t c_stride;
+  bool accumulate;
+  bool has_epilogue, later;
+  const float* row_bias;
+  const float* column_bias;
+  const float* residual;
+  int64_t residual_stride;
+  float low, high;
+  Activation activation;
+  float alpha;
+};
+
+PLEAT_INLINE TileOutput tile_output(float* c, int64_t c_stride, bool accumulate, const Epilogue<float>* e) {
+  TileOutput out = {};
+  out.c = c;
+  out.c_stride = c_stride;
+  out.accumulate = accumulate;
+  if (e == nullptr) return out;
+  const bool clamps = e->activation == Activation::relu || e->activation == Activation::relu6;
+  const float infinity = __builtin_inff();
+  out.has_epilogue = true;
+  out.later = !clamps && e->activation != Activation::none;
+  out.row_bias = e->row_bias;
+  out.column_bias = e->column_bias;
+  out.residual = e->residual;
+  out.residual_stride = e->residual_stride;
+  out.low = clamps ? 0.0f : -infinity;
+  out.high = e->activation == Activation::relu6 ? 6.0f : infinity;
+  out.activation = e->activation;
+  out.alpha = e->alpha;
+  return out;
+}
+
+PLEAT_INLINE TileOutput at(TileOutput out, int64_t row, int64_t column) {
+  out.c += row * out.c_stride + column;
+  if (out.row_bias != nullptr) out.row_bias += row;
+  if (out.column_bias != nullptr) out.column_bias += column;
+  if (out.residual != nullptr) out.residual += row * out.residual_stride + column;
+  return out;
+}
+
+void activate_block(const TileOutput& out, int64_t rows, int64_t columns) {
+  with_activation(out.activation, out.alpha, [&](auto act) {
+    for (int64_t i = 0; i < rows; ++i) {
+      float* c = out.c + i * out.c_stride;
+      int64_t j = 0;
+      for (; j + kLanes <= columns; j += kLanes) store(c + j, act(load(c + j)));
+      if (j < columns) store_n(c + j, act(load_n(c + j, columns - j)), columns - j);
+    }
+  });
+}
+
+// Full: all Vecs vectors are whole; else the last has `tail` lanes.
+template <int Rows, int Vecs, bool Full>
+PLEAT_INLINE void finish(Vec (&acc)[Rows][Vecs], const TileOutput& out, int64_t tail) {
+  const auto load_at = [&](const float* p, auto v) PLEAT_LAMBDA_INLINE {
+    return Full || v + 1 < Vecs ? load(p + v * kLanes) : load_n(p + v * kLanes, tail);
+  };
+  const auto each = [&](const auto& body) PLEAT_LAMBDA_INLINE {
+    unroll<Rows>([&](auto i)
+                     PLEAT_LAMBDA_INLINE { unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { body(i, v); }); });
+  };
+  if (out.accumulate) {
+    each([&](auto i, auto v)
+             PLEAT_LAMBDA_INLINE { acc[i][v] = load_at(out.c + i * out.c_stride, v) + acc[i][v]; });
+  }
+  if (out.has_epilogue) {
+    if (out.row_bias != nullptr) {
+      each([&](auto i, auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = acc[i][v] + Vec(out.row_bias[i]); });
+    }
+    if (out.column_bias != nullptr) {
+      each([&](auto i, auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = acc[i][v] + load_at(out.column_bias, v); });
+    }
+    if (out.residual != nullptr) {
+      each([&](auto i, auto v) PLEAT_LAMBDA_INLINE {
+        acc[i][v] = acc[i][v] + load_at(out.residual + i * out.residual_stride, v);
+      });
+    }
+    const Vec low(out.low), high(out.high);
+    each([&](auto i, auto v)
+             PLEAT_LAMBDA_INLINE { acc[i][v] = xsimd::min(high, xsimd::max(low, acc[i][v])); });
+  }
+  each([&](auto i, auto v) PLEAT_LAMBDA_INLINE {
+    float* c = out.c + i * out.c_stride + v * kLanes;
+    if (Full || v + 1 < Vecs) {
+      store(c, acc[i][v]);
+    } else {
+      store_n(c, acc[i][v], tail);
+    }
+  });
+  if (out.later) activate_block(out, Rows, (Vecs - 1) * kLanes + tail);
+}
+
+// ---- Micro-kernels
+
+struct TileInput {
+  int64_t k;
+  const float* a;
+  int64_t row_stride, column_stride;  // of A where it is not packed
+  const float* b;
+  int64_t panel_stride;  // from one panel of B to the next
+};
+
+// Rows x Vecs vectors of C, the last with `tail` lanes. More than two vectors are neighbouring panels: few
+// rows need more columns for enough independent sums.
+template <int Rows, int Vecs, bool PackedA>
+void multiply_tile(const TileInput& in, const TileOutput& out, int64_t tail) {
+  Vec acc[Rows][Vecs];
+  unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
+    unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = Vec(0.0f); });
+  });
+  const int64_t row_stride = PackedA ? 1 : in.row_stride;
+  const int64_t column_stride = PackedA ? int64_t{kGemmRows} : in.column_stride;
+  const int64_t panel_stride = in.panel_stride;
+  const float* a = in.a;
+  const float* b = in.b;
+  for (int64_t l = in.k; l > 0; --l) {
+    Vec row[Vecs];
+    unroll<Vecs>([&](auto v)
+                     PLEAT_LAMBDA_INLINE { row[v] = load(b + v / 2 * panel_stride + v % 2 * kLanes); });
+    unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
+      const Vec element(a[i * row_stride]);
+      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = xsimd::fma(element, row[v], acc[i][v]); });
+    });
+    a += column_stride;
+    b += kGemmColumns;
+  }
+  if (tail == kLanes) {
+    finish<Rows, Vecs, true>(acc, out, tail);
+  } else {
+    finish<Rows, Vecs, false>(acc, out, tail);
+  }
+}
+
+using TileKernel = void (*)(const TileInput&, const TileOutput&, int64_t);
+
+template <int Vecs, bool PackedA, int... I>
+PLEAT_INLINE TileKernel tile_kernel(int64_t rows, std::integer_sequence<int, I...>) {
+  static constexpr TileKernel kernels[] = {multiply_tile<I + 1, Vecs, PackedA>...};
+  return kernels[rows - 1];
+}
+
+// A row of tiles: `rows` rows by columns [column, n).
+template <bool PackedA>
+void multiply_tile_row(int64_t rows, int64_t n, TileInput in, const TileOutput& out) {
+  constexpr std::make_integer_sequence<int, kGemmRows> all_rows;
+  constexpr std::make_integer_sequence<int, 3> few_rows;
+  int64_t j = 0;
+  if (rows <= 3) {
+    const int64_t wide = rows == 1 ? 4 * kGemmColumns : 2 * kGemmColumns;
+    const TileKernel kernel =
+        rows == 1 ? multiply_tile<1, 8, PackedA> : tile_kernel<4, PackedA>(rows, few_rows);
+    for (; j + wide <= n; j += wide, in.b += wide * in.k) kernel(in, at(out, 0, j), kLanes);
+  }
+  for (; j < n; j += kGemmColumns, in.b += kGemmColumns * in.k) {
+    const int64_t columns = n - j < kGemmColumns ? n - j : kGemmColumns;
+    if (columns > kLanes) {
+      tile_kernel<2, PackedA>(rows, all_rows)(in, at(out, 0, j), columns - kLanes);
+    } else {
+      tile_kernel<1, PackedA>(rows, all_rows)(in, at(out, 0, j), columns);
+    }
+  }
+}
+
+template <bool PackedA>
+PLEAT_INLINE void multiply_blocks(int64_t m, int64_t n, TileInput in, const TileOutput& out) {
+  const int64_t whole = m / kGemmRows * kGemmRows;
+  const int64_t step = kGemmRows * (PackedA ? in.k : in.row_stride);
+  const float* a = in.a;
+  const float* b = in.b;
+  // A panel of B stays in the first cache while the panels of A pass by it.
+  for (int64_t j = 0; j < n && whole > 0; j += kGemmColumns) {
+    in.a = a;
+    in.b = b + j * in.k;
+    const int64_t columns = n - j < kGemmColumns ? n - j : kGemmColumns;
+    for (int64_t i = 0; i < whole; i += kGemmRows, in.a += step) {
+      if (columns > kLanes) {
+        multiply_tile<kGemmRows, 2, PackedA>(in, at(out, i, j), columns - kLanes);
+      } else {
+        multiply_tile<kGemmRows, 1, PackedA>(in, at(out, i, j), columns);
+      }
+    }
+  }
+  if (whole < m) {
+    in.a = a + whole / kGemmRows * step;
+    in.b = b;
+    multiply_tile_row<PackedA>(m - whole, n, in, at(out, whole, 0));
+  }
+}
+
+void gemm_multiply(int64_t m, int64_t n, int64_t k, const float* packed_a, const float* packed_b, float* c,
+                   int64_t c_stride, bool accumulate, const Epilogue<float>* epilogue) {
+  multiply_blocks<true>(m, n, {k, packed_a, 1, kGemmRows, packed_b, k * kGemmColumns},
+                        tile_output(c, c_stride, accumulate, epilogue));
+}
+
+void gemm_multiply_strided(int64_t m, int64_t n, int64_t k, const float* a, int64_t row_stride,
+                           int64_t column_stride, const float* packed_b, float* c, int64_t c_stride,
+                           bool accumulate, const Epilogue<float>* epilogue) {
+  multiply_blocks<false>(m, n, {k, a, row_stride, column_stride, packed_b, k * kGemmColumns},
+                         tile_output(c, c_stride, accumulate, epilogue));
+}
+
+// ---- Few rows, nothing packed
+
+// Rows x Columns dot products along contiguous l; sums[i][j] in every row's and column's own accumulator.
+template <int Rows, int Columns>
+void dot_tile(int64_t k, const float* a, int64_t a_stride, const float* b, int64_t b_stride,
+              const TileOutput& out) {
+  Vec acc[Rows][Columns];
+  unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
+    unroll<Columns>([&](auto j) PLEAT_LAMBDA_INLINE { acc[i][j] = Vec(0.0f); });
+  });
+  const auto step = [&](const auto& load_at) PLEAT_LAMBDA_INLINE {
+    Vec rows[Rows];
+    unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE { rows[i] = load_at(a + i * a_stride); });
+    unroll<Columns>([&](auto j) PLEAT_LAMBDA_INLINE {
+      const Vec column = load_at(b + j * b_stride);
+      unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE { acc[i][j] = xsimd::fma(rows[i], column, acc[i][j]); });
+    });
+  };
+  int64_t l = 0;
+  for (; l + kLanes <= k; l += kLanes) {
+    step([&](const float* p) PLEAT_LAMBDA_INLINE { return load(p + l); });
+  }
+  if (l < k) step([&](const float* p) PLEAT_LAMBDA_INLINE { return load_n(p + l, k - l); });
+  unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
+    unroll<Columns>([&](auto j) PLEAT_LAMBDA_INLINE {
+      float sum = sum_lanes(acc[i][j]);
+      if (out.row_bias != nullptr) sum += out.row_bias[i];
+      if (out.column_bias != nullptr) sum += out.column_bias[j];
+      if (out.residual != nullptr) sum += out.residual[i * out.residual_stride + j];
+      out.c[i * out.c_stride + j] = sum;
+    });
+  });
+}
+
+template <int Rows>
+void dot_rows(int64_t n, int64_t k, const float* a, int64_t a_stride, const float* b, int64_t b_stride,
+              const TileOutput& out) {
+  constexpr int columns = Rows == 1 ? 8 : 4;
+  int64_t j = 0;
+  for (; j + columns <= n; j += columns) {
+    dot_tile<Rows, columns>(k, a, a_stride, b + j * b_stride, b_stride, at(out, 0, j));
+  }
+  for (; j < n; ++j) dot_tile<Rows, 1>(k, a, a_stride, b + j * b_stride, b_stride, at(out, 0, j));
+}
+
+void gemm_multiply_rows(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride, const float* b,
+                        int64_t b_stride, float* c, int64_t c_stride, const Epilogue<float>* epilogue) {
+  const TileOutput out = tile_output(c, c_stride, false, epilogue);
+  int64_t i = 0;
+  for (; i + 2 <= m; i += 2) dot_rows<2>(n, k, a + i * a_stride, a_stride, b, b_stride, at(out, i, 0));
+  if (i < m) dot_rows<1>(n, k, a + i * a_stride, a_stride, b, b_stride, at(out, i, 0));
+  if (out.activation != Activation::none) activate_block(out, m, n);
+}
+
+inline constexpr GemmKernels<float> kGemm = {kGemmRows,         kGemmColumns,  gemm_pack_a,
+                                             gemm_pack_b,       gemm_multiply, gemm_multiply_strided,
+                                             gemm_multiply_rows};
 
 }  // namespace
 }  // namespace pleat::kernels
