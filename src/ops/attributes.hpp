@@ -150,26 +150,27 @@ struct Fill {  ///< like (its shape only) -> every element `value`
   double value = 0;
 };
 
-/// gradients... -> (2) f32: total 2-norm, and the factor min(1, max_norm / (norm + 1e-6)); max_norm 0: factor
-/// 1
+/// gradients... -> (2): total 2-norm, and the factor min(1, max_norm / (norm + 1e-6))
 struct ClipGradNorm {
-  double max_norm = 0;
+  double max_norm = 1;
 };
-/// parameter, gradient, momentum_buffer?, rate () f32, clip? (2) -> nothing; changes parameter and buffer
+// Updates change the parameter and their buffers in place, and nothing where the loss is not finite. rate and
+// loss are scalars; clip is what ClipGradNorm gives.
+/// parameter, gradient, momentum_buffer?, rate, loss, clip? -> nothing
 struct SgdUpdate {
   double momentum = 0, weight_decay = 0;
   bool nesterov = false;
 };
-/// parameter, gradient, exp_avg, exp_avg_sq, step () i64, rate () f32, clip? (2) -> nothing; changes
-/// parameter and moments
+/// parameter, gradient, exp_avg, exp_avg_sq, step () i64 (from 1), rate, loss, clip? -> nothing
 struct AdamUpdate {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   bool decoupled = false;  ///< AdamW
 };
-struct CountStep {};  ///< step () i64 -> nothing; adds one
 
 /// The op list: an op is here once its .cpp is in the build.
 using Attributes = std::variant<Flatten, ReshapeLike, Activate, ActivateGradient, Add, Concat, Slice,
-                                SliceGradient, GlobalAvgPool, GlobalAvgPoolGradient, Fill>;
+                                SliceGradient, GlobalAvgPool, GlobalAvgPoolGradient, Fill, Softmax,
+                                SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
+                                MeanSquaredErrorGradient, ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 }  // namespace pleat::ops
