@@ -168,9 +168,10 @@ struct AdamUpdate {
 };
 
 /// The op list: an op is here once its .cpp is in the build.
-using Attributes = std::variant<Flatten, ReshapeLike, Activate, ActivateGradient, Add, Concat, Slice,
-                                SliceGradient, GlobalAvgPool, GlobalAvgPoolGradient, Fill, Softmax,
-                                SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
-                                MeanSquaredErrorGradient, ClipGradNorm, SgdUpdate, AdamUpdate>;
+using Attributes =
+    std::variant<Flatten, ReshapeLike, Activate, ActivateGradient, Add, Concat, Slice, SliceGradient,
+                 GlobalAvgPool, GlobalAvgPoolGradient, Fill, Softmax, SoftmaxGradient, CrossEntropy,
+                 CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, ClipGradNorm, SgdUpdate,
+                 AdamUpdate, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient>;
 
 }  // namespace pleat::ops

@@ -22,7 +22,7 @@ struct PoolPlane {
 /// Elements of scratch that the kernels of a plane need.
 [[gnu::always_inline]] inline int64_t pool_scratch(const PoolPlane& p) {
   constexpr int64_t kMaxLanes = 16;
-  return 2 * (padded_width(p) + (p.kernel_w - 1) * p.dilation_w + 2 * kMaxLanes);
+  return 3 * (padded_width(p) + (p.kernel_w - 1) * p.dilation_w + (p.stride_w + 1) * 2 * kMaxLanes);
 }
 
 /// x, dx: a plane's in_h * in_w elements; y, dy: its out_h * out_w. scratch: pool_scratch elements.
@@ -31,7 +31,7 @@ struct PoolKernels {
   /// y[i,j] = max of the window; NaN where it has one, -infinity where it is empty.
   void (*max)(const PoolPlane& plane, const T* x, T* y, T* scratch);
   /// dx = 0; dx[first element of the window that equals y[i,j], or is NaN] += dy[i,j], for i, j in order.
-  void (*max_gradient)(const PoolPlane& plane, const T* x, const T* y, const T* dy, T* dx);
+  void (*max_gradient)(const PoolPlane& plane, const T* x, const T* y, const T* dy, T* dx, T* scratch);
   /// y[i,j] = sum of the window / (count_padding ? kernel_h * kernel_w : its elements inside the plane)
   void (*average)(const PoolPlane& plane, bool count_padding, const T* x, T* y, T* scratch);
   /// dx[r,c] = sum over the windows with x[r,c] of dy[i,j] / the divisor above

@@ -30,7 +30,7 @@ void max_pool(const PoolPlane& p, const T* x, T* y, T*) {
 }
 
 template <class T>
-void max_pool_gradient(const PoolPlane& p, const T* x, const T* y, const T* dy, T* dx) {
+void max_pool_gradient(const PoolPlane& p, const T* x, const T* y, const T* dy, T* dx, T*) {
   for (int64_t k = 0; k < p.in_h * p.in_w; ++k) dx[k] = 0;
   for (int64_t i = 0; i < p.out_h; ++i) {
     for (int64_t j = 0; j < p.out_w; ++j) {

@@ -123,22 +123,103 @@ void max_pool(const PoolPlane& p, const float* x, float* y, float* scratch) {
   for (int64_t i = 0; i < p.out_h; ++i) pool_row<MaxOf>(p, i, x, y + i * p.out_w, scratch, sliding);
 }
 
-void max_pool_gradient(const PoolPlane& p, const float* x, const float* y, const float* dy, float* dx) {
-  fill_row(dx, p.in_h * p.in_w, 0);
-  for (int64_t i = 0; i < p.out_h; ++i) {
-    const Inside r = rows_inside(p, i);
-    for (int64_t j = 0; j < p.out_w; ++j) {
-      const int64_t left = j * p.stride_w - p.pad_w, out = i * p.out_w + j;
-      const Inside c = inside(left, p.kernel_w, p.dilation_w, p.in_w);
-      int64_t first = -1;
-      for (int64_t row = r.begin; row < r.end && first < 0; ++row) {
-        const int64_t begin = (i * p.stride_h - p.pad_h + row * p.dilation_h) * p.in_w + left;
-        for (int64_t column = c.begin; column < c.end && first < 0; ++column) {
-          const float v = x[begin + column * p.dilation_w];
-          if (v == y[out] || v != v) first = begin + column * p.dilation_w;
-        }
+/// dx of window row i, one window after another.
+PLEAT_INLINE void max_gradient_row(const PoolPlane& p, int64_t i, const float* x, const float* y,
+                                   const float* dy, float* dx) {
+  const Inside r = rows_inside(p, i);
+  for (int64_t j = 0; j < p.out_w; ++j) {
+    const int64_t left = j * p.stride_w - p.pad_w;
+    const Inside c = inside(left, p.kernel_w, p.dilation_w, p.in_w);
+    int64_t first = -1;
+    for (int64_t row = r.begin; row < r.end && first < 0; ++row) {
+      const int64_t begin = (i * p.stride_h - p.pad_h + row * p.dilation_h) * p.in_w + left;
+      for (int64_t column = c.begin; column < c.end && first < 0; ++column) {
+        const float v = x[begin + column * p.dilation_w];
+        if (v == y[j] || v != v) first = begin + column * p.dilation_w;
       }
-      if (first >= 0) dx[first] += dy[out];
+    }
+    if (first >= 0) dx[first] += dy[j];
+  }
+}
+
+/// A padded row of x as stride_w rows of `length`: column q * stride_w + f of it is at [f][q]. So the
+/// windows' c-th columns are neighbours: [c * dilation_w % stride_w][j + c * dilation_w / stride_w].
+struct Phases {
+  int64_t stride, length, pad, width;  ///< width: columns of x that are in it
+  explicit PLEAT_INLINE Phases(const PoolPlane& p)
+      : stride(p.stride_w),
+        length(p.out_w + (p.kernel_w - 1) * p.dilation_w / p.stride_w + 1 + kLanes),
+        pad(p.pad_w),
+        width(stride * length - pad < p.in_w ? stride * length - pad : p.in_w) {}
+
+  PLEAT_INLINE int64_t place(int64_t column) const {
+    return (column + pad) % stride * length + (column + pad) / stride;
+  }
+  /// body(place of column, column) for all; two at once for stride 2, where the compiler makes shuffles of
+  /// it.
+  template <class Body>
+  PLEAT_INLINE void for_columns(const Body& body) const {
+    if (stride == 1) {
+      for (int64_t c = 0; c < width; ++c) body(pad + c, c);
+    } else if (stride == 2) {
+      const int64_t begin = pad % 2 < width ? pad % 2 : width, pairs = (width - begin) / 2;
+      if (begin == 1) body(place(0), 0);
+      const int64_t even = (begin + pad) / 2, odd = even + length;
+      for (int64_t q = 0; q < pairs; ++q) {
+        body(even + q, begin + 2 * q);
+        body(odd + q, begin + 2 * q + 1);
+      }
+      if (begin + 2 * pairs < width) body(even + pairs, width - 1);
+    } else {
+      for (int64_t c = 0; c < width; ++c) body(place(c), c);
+    }
+  }
+};
+
+/// The same for rows without NaN, kLanes windows at once: an element equal to its window's y takes what is
+/// left of the window's dy.
+PLEAT_INLINE void max_gradient_row(const PoolPlane& p, const Phases& phases, int64_t i, const float* x,
+                                   const float* y, const float* dy, float* dx, float* scratch) {
+  float *row = scratch, *sums = row + phases.stride * phases.length,
+        *left = sums + phases.stride * phases.length;
+  for (int64_t j = 0; j < p.out_w; ++j) left[j] = dy[j];
+  for (int64_t j = p.out_w; j < p.out_w + kLanes; ++j) left[j] = 0;
+
+  const Inside rows = rows_inside(p, i);
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    const int64_t first = (i * p.stride_h - p.pad_h + r * p.dilation_h) * p.in_w;
+    phases.for_columns([&](int64_t place, int64_t column)
+                           PLEAT_LAMBDA_INLINE { row[place] = x[first + column]; });
+    fill_row(sums, phases.stride * phases.length, 0);
+    for (int64_t j = 0; j < p.out_w; j += kLanes) {
+      const Vec top = j + kLanes <= p.out_w ? load(y + j) : load_n(y + j, p.out_w - j);
+      Vec rest = load(left + j);
+      for (int64_t c = 0; c < p.kernel_w; ++c) {
+        const int64_t at =
+            c * p.dilation_w % phases.stride * phases.length + j + c * p.dilation_w / phases.stride;
+        const auto hit = load(row + at) == top;
+        store(sums + at, load(sums + at) + xsimd::select(hit, rest, Vec(0.0f)));
+        rest = xsimd::select(hit, Vec(0.0f), rest);
+      }
+      store(left + j, rest);
+    }
+    float* to = dx + first;
+    phases.for_columns([&](int64_t place, int64_t column) PLEAT_LAMBDA_INLINE { to[column] += sums[place]; });
+  }
+}
+
+void max_pool_gradient(const PoolPlane& p, const float* x, const float* y, const float* dy, float* dx,
+                       float* scratch) {
+  const Phases phases(p);
+  fill_row(dx, p.in_h * p.in_w, 0);
+  fill_row(scratch, phases.stride * phases.length, __builtin_nanf(""));  // the padding equals no y
+  for (int64_t i = 0; i < p.out_h; ++i, y += p.out_w, dy += p.out_w) {
+    bool has_nan = false;
+    for (int64_t j = 0; j < p.out_w; ++j) has_nan |= y[j] != y[j];
+    if (has_nan || p.out_w < 4) {
+      max_gradient_row(p, i, x, y, dy, dx);
+    } else {
+      max_gradient_row(p, phases, i, x, y, dy, dx, scratch);
     }
   }
 }
