@@ -26,20 +26,24 @@ struct Split {
   Dataset train, test;
 };
 
-/// CSV with a header line; the last column is the class (whole numbers, or names, numbered in order of
-/// appearance). Error names line and column for a bad number, NaN, or a line of the wrong length.
+/// CSV with a header line; the last column is the class: whole numbers from 0, or names, which are numbered
+/// in alphabetical order. Error names line and column of a bad number, NaN or infinity, the line of a wrong
+/// length; it is also an Error when all lines are of one class.
 Dataset read_csv(const std::filesystem::path& file);
-/// The UCI digits' CSV (64 columns and the class) as (N, 1, 8, 8), values divided by 16.
+/// The UCI digits' CSV (no header; 64 pixels and the digit a line) as (N, 1, 8, 8), values divided by 16.
 Dataset read_digits(const std::filesystem::path& file);
-/// One part of an IDX data set (MNIST, Fashion-MNIST), plain or gzip, values divided by 255; (N, 1, H, W).
+/// One part of an IDX data set (MNIST, Fashion-MNIST), plain or gzip, values divided by 255; (N, 1, H, W). As
+/// many classes as the highest label says.
 Dataset read_idx(const std::filesystem::path& images, const std::filesystem::path& labels);
 /// Files of CIFAR-10's binary layout, values divided by 255; (N, 3, 32, 32).
 Dataset read_cifar10(std::span<const std::filesystem::path> files);
 
 /// "digits", "csv:FILE", "idx:DIR" or "cifar10:DIR". Where the data has no test part of its own, a fixed 20 %
-/// of it (the same for every seed, stratified by class) is taken. Error says what DIR lacks. "digits" alone
-/// looks for uci_digits_8x8.csv in `data/` below the working folder, PLEAT_DATA, and the installed data
-/// folder.
+/// of it (always the same, stratified by class) is taken. "digits" is uci_digits_8x8.csv in the first of
+/// these folders that has it: PLEAT_DATA, `data/` in the working folder, in Pleat's sources, and where it was
+/// installed. DIR holds MNIST's four files under their usual names (train-images-idx3-ubyte, t10k-..., also
+/// with .gz or .idx3-ubyte), or CIFAR-10's data_batch_1.bin to data_batch_5.bin and test_batch.bin (also
+/// inside cifar-10-batches-bin). Error says what is missing.
 Split load_data(std::string_view spec);
 
 /// Per-channel normalization of inputs: (x - mean) / std, one value a channel (or a feature, for flat
@@ -47,18 +51,20 @@ Split load_data(std::string_view spec);
 struct Normalization {
   std::vector<float> mean, std;
 };
-/// The mean and standard deviation of a data set, per channel; std 1 where a channel is constant.
+/// The mean and standard deviation (biased) of a data set, per channel; std 1 where a channel is constant.
 Normalization measure(const Dataset& data);
+/// In place, so also for copies that share the inputs.
 void normalize(Dataset& data, const Normalization& normalization);
 
-/// Random changes of training images.
+/// Random changes of training images (N, C, H, W).
 struct Augmentation {
-  int64_t crop_padding = 0;  ///< pixels of zeros around the image, of which a random window is cut
+  int64_t crop_padding = 0;  ///< zeros around the image, of which a random window is cut; at most min(H, W)
   bool flip = false;         ///< horizontally, with probability 1/2
 };
 
-/// Items `positions` of `data` into `inputs` (positions.size(), ...) and `labels`, augmented. The random
-/// choices depend on `seed` and each item's place in `positions` only.
+/// Items `positions` of `data` into `inputs` (positions.size(), ...) and `labels`, augmented. Tensors that
+/// have the right shape are written to, others made anew. The random choices depend on `seed` and each item's
+/// place in `positions` only.
 void make_batch(const Dataset& data, std::span<const int64_t> positions, const Augmentation& augmentation,
                 uint64_t seed, Tensor& inputs, Tensor& labels);
 
