@@ -10,7 +10,7 @@ namespace pleat::kernels {
 /// seed and its position (modulo 2^32) only: the same on every instruction set.
 template <class T>
 struct DropoutMask {
-  uint64_t seed;
+  uint64_t seed;       ///< well mixed: neighbouring seeds give related masks
   uint32_t threshold;  ///< kept where the element's hash, below 2^30, is not below it: p * 2^30
   T scale;             ///< 1 / (1 - p)
 };

@@ -25,7 +25,7 @@ T slope(Activation activation, T saved, T alpha) {
     case Activation::sigmoid:
       return saved * (1 - saved);
     case Activation::tanh:
-      return 1 - saved * saved;
+      return (1 - saved) * (1 + saved);
     case Activation::silu: {
       const T s = activate(Activation::sigmoid, saved, T(0));
       return s * (1 + saved * (1 - s));

@@ -47,7 +47,7 @@ void activate_gradient(Activation activation, float alpha, int64_t n, const floa
     case Activation::sigmoid:
       return gradient([&](Vec y, Vec d) PLEAT_LAMBDA_INLINE { return d * (y * (one - y)); });
     case Activation::tanh:
-      return gradient([&](Vec y, Vec d) PLEAT_LAMBDA_INLINE { return d * (one - y * y); });
+      return gradient([&](Vec y, Vec d) PLEAT_LAMBDA_INLINE { return d * ((one - y) * (one + y)); });
     case Activation::silu:
       return gradient([&](Vec x, Vec d) PLEAT_LAMBDA_INLINE {
         const Vec s = Sigmoid()(x);

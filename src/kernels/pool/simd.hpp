@@ -11,7 +11,8 @@ namespace {
 struct MaxOf {
   static constexpr float kEmpty = -__builtin_inff();
   /// NaN wins: max(v, m) keeps a NaN m (x86's max returns its second operand then), select keeps a NaN v.
-  static PLEAT_INLINE Vec apply(Vec m, Vec v) { return xsimd::select(v != v, v, xsimd::max(v, m)); }
+  /// (xsimd 8.1's v != v is false for NaN on AVX.)
+  static PLEAT_INLINE Vec apply(Vec m, Vec v) { return xsimd::select(xsimd::isnan(v), v, xsimd::max(v, m)); }
 };
 struct SumOf {
   static constexpr float kEmpty = 0;
