@@ -57,6 +57,10 @@ std::atomic<const KernelTable<float>*> active{nullptr};
 
 }  // namespace
 
+const KernelTable<float>& table_for(const char* isa) {
+  return table_named(isa, "table_for");
+}
+
 template <>
 const KernelTable<float>& active_table<float>() {
   const KernelTable<float>* table = active.load(std::memory_order_acquire);

@@ -34,6 +34,9 @@ const KernelTable<float>& active_table<float>();
 template <>
 const KernelTable<double>& active_table<double>();
 
+/// The table of one of available_isas(). Throws Error for another name.
+const KernelTable<float>& table_for(const char* isa);
+
 /// The plain C++ table.
 template <class T>
 const KernelTable<T>& reference_table();

@@ -176,11 +176,15 @@ void activate_block(const TileOutput& out, int64_t rows, int64_t columns) {
   });
 }
 
-// Full: all Vecs vectors are whole; else the last has `tail` lanes.
+// Full: all Vecs vectors are whole; else the tile has `columns` of them.
 template <int Rows, int Vecs, bool Full>
-PLEAT_INLINE void finish(Vec (&acc)[Rows][Vecs], const TileOutput& out, int64_t tail) {
+PLEAT_INLINE void finish(Vec (&acc)[Rows][Vecs], const TileOutput& out, int64_t columns) {
+  const auto lanes = [&](int v) PLEAT_LAMBDA_INLINE {
+    const int64_t left = columns - v * kLanes;
+    return left < 0 ? 0 : left < kLanes ? left : kLanes;
+  };
   const auto load_at = [&](const float* p, auto v) PLEAT_LAMBDA_INLINE {
-    return Full || v + 1 < Vecs ? load(p + v * kLanes) : load_n(p + v * kLanes, tail);
+    return Full ? load(p + v * kLanes) : load_n(p + v * kLanes, lanes(v));
   };
   const auto each = [&](const auto& body) PLEAT_LAMBDA_INLINE {
     unroll<Rows>([&](auto i)
@@ -195,7 +199,9 @@ PLEAT_INLINE void finish(Vec (&acc)[Rows][Vecs], const TileOutput& out, int64_t 
       each([&](auto i, auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = acc[i][v] + Vec(out.row_bias[i]); });
     }
     if (out.column_bias != nullptr) {
-      each([&](auto i, auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = acc[i][v] + load_at(out.column_bias, v); });
+      Vec bias[Vecs];
+      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { bias[v] = load_at(out.column_bias, v); });
+      each([&](auto i, auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = acc[i][v] + bias[v]; });
     }
     if (out.residual != nullptr) {
       each([&](auto i, auto v) PLEAT_LAMBDA_INLINE {
@@ -208,13 +214,13 @@ PLEAT_INLINE void finish(Vec (&acc)[Rows][Vecs], const TileOutput& out, int64_t 
   }
   each([&](auto i, auto v) PLEAT_LAMBDA_INLINE {
     float* c = out.c + i * out.c_stride + v * kLanes;
-    if (Full || v + 1 < Vecs) {
+    if (Full || columns >= (v + 1) * kLanes) {
       store(c, acc[i][v]);
     } else {
-      store_n(c, acc[i][v], tail);
+      store_n(c, acc[i][v], lanes(v));
     }
   });
-  if (out.later) activate_block(out, Rows, (Vecs - 1) * kLanes + tail);
+  if (out.later) activate_block(out, Rows, columns);
 }
 
 // ---- Micro-kernels
@@ -222,15 +228,15 @@ PLEAT_INLINE void finish(Vec (&acc)[Rows][Vecs], const TileOutput& out, int64_t 
 struct TileInput {
   int64_t k;
   const float* a;
-  int64_t row_stride, column_stride;  // of A where it is not packed
+  int64_t row_stride, column_stride;  // of A; within a panel where it is packed
   const float* b;
   int64_t panel_stride;  // from one panel of B to the next
 };
 
-// Rows x Vecs vectors of C, the last with `tail` lanes. More than two vectors are neighbouring panels: few
-// rows need more columns for enough independent sums.
+// Rows x `columns` of C, at most Vecs vectors. More than two vectors are neighbouring panels: few rows need
+// more columns for enough independent sums.
 template <int Rows, int Vecs, bool PackedA>
-void multiply_tile(const TileInput& in, const TileOutput& out, int64_t tail) {
+void multiply_tile(const TileInput& in, const TileOutput& out, int64_t columns) {
   Vec acc[Rows][Vecs];
   unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
     unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = Vec(0.0f); });
@@ -251,40 +257,33 @@ void multiply_tile(const TileInput& in, const TileOutput& out, int64_t tail) {
     a += column_stride;
     b += kGemmColumns;
   }
-  if (tail == kLanes) {
-    finish<Rows, Vecs, true>(acc, out, tail);
+  if (columns == Vecs * kLanes) {
+    finish<Rows, Vecs, true>(acc, out, columns);
   } else {
-    finish<Rows, Vecs, false>(acc, out, tail);
+    finish<Rows, Vecs, false>(acc, out, columns);
   }
 }
 
 using TileKernel = void (*)(const TileInput&, const TileOutput&, int64_t);
 
-template <int Vecs, bool PackedA, int... I>
+template <int Vecs, int... I>
 PLEAT_INLINE TileKernel tile_kernel(int64_t rows, std::integer_sequence<int, I...>) {
-  static constexpr TileKernel kernels[] = {multiply_tile<I + 1, Vecs, PackedA>...};
+  static constexpr TileKernel kernels[] = {multiply_tile<I + 1, Vecs, false>...};
   return kernels[rows - 1];
 }
 
-// A row of tiles: `rows` rows by columns [column, n).
-template <bool PackedA>
-void multiply_tile_row(int64_t rows, int64_t n, TileInput in, const TileOutput& out) {
-  constexpr std::make_integer_sequence<int, kGemmRows> all_rows;
+// The last rows, fewer than kGemmRows.
+void multiply_last_rows(int64_t rows, int64_t n, TileInput in, const TileOutput& out) {
+  constexpr std::make_integer_sequence<int, kGemmRows - 1> all_rows;
   constexpr std::make_integer_sequence<int, 3> few_rows;
   int64_t j = 0;
   if (rows <= 3) {
     const int64_t wide = rows == 1 ? 4 * kGemmColumns : 2 * kGemmColumns;
-    const TileKernel kernel =
-        rows == 1 ? multiply_tile<1, 8, PackedA> : tile_kernel<4, PackedA>(rows, few_rows);
-    for (; j + wide <= n; j += wide, in.b += wide * in.k) kernel(in, at(out, 0, j), kLanes);
+    const TileKernel kernel = rows == 1 ? multiply_tile<1, 8, false> : tile_kernel<4>(rows, few_rows);
+    for (; j + wide <= n; j += wide, in.b += wide * in.k) kernel(in, at(out, 0, j), wide);
   }
   for (; j < n; j += kGemmColumns, in.b += kGemmColumns * in.k) {
-    const int64_t columns = n - j < kGemmColumns ? n - j : kGemmColumns;
-    if (columns > kLanes) {
-      tile_kernel<2, PackedA>(rows, all_rows)(in, at(out, 0, j), columns - kLanes);
-    } else {
-      tile_kernel<1, PackedA>(rows, all_rows)(in, at(out, 0, j), columns);
-    }
+    tile_kernel<2>(rows, all_rows)(in, at(out, 0, j), n - j < kGemmColumns ? n - j : kGemmColumns);
   }
 }
 
@@ -301,7 +300,7 @@ PLEAT_INLINE void multiply_blocks(int64_t m, int64_t n, TileInput in, const Tile
     const int64_t columns = n - j < kGemmColumns ? n - j : kGemmColumns;
     for (int64_t i = 0; i < whole; i += kGemmRows, in.a += step) {
       if (columns > kLanes) {
-        multiply_tile<kGemmRows, 2, PackedA>(in, at(out, i, j), columns - kLanes);
+        multiply_tile<kGemmRows, 2, PackedA>(in, at(out, i, j), columns);
       } else {
         multiply_tile<kGemmRows, 1, PackedA>(in, at(out, i, j), columns);
       }
@@ -310,7 +309,7 @@ PLEAT_INLINE void multiply_blocks(int64_t m, int64_t n, TileInput in, const Tile
   if (whole < m) {
     in.a = a + whole / kGemmRows * step;
     in.b = b;
-    multiply_tile_row<PackedA>(m - whole, n, in, at(out, whole, 0));
+    multiply_last_rows(m - whole, n, in, at(out, whole, 0));
   }
 }
 
