@@ -51,10 +51,10 @@ struct ConvWeightGradient {  ///< x, dy, weight (its shape only) -> dweight
   int64_t groups = 1;
 };
 
-/// x (N, C, ...), weight? (C), bias? (C), running_mean? (C), running_var? (C), num_batches_tracked? (),
-/// residual? (x's shape)
-/// -> y, and with batch_statistics: saved mean (2, C) f64-exact pair, saved inverse std (C); see
-/// batch_norm.cpp. y = act((x - mean) / sqrt(var + eps) * weight + bias + residual)
+/// x (N, C, ...), weight? (C), bias? (C), running_mean? (C), running_var? (C), num_batches_tracked? () i64,
+/// residual? (x's shape) -> y = act((x - mean) / sqrt(var + eps) * weight + bias + residual), and (5, C) for
+/// the backward pass, see batch_norm.cpp. Running statistics move where batch_statistics is set and they are
+/// there.
 struct BatchNorm {
   int spatial_dims = 1;  ///< 1, 2 or 3: which of PyTorch's BatchNorm1d, 2d, 3d it is
   double eps = 1e-5;
@@ -63,11 +63,12 @@ struct BatchNorm {
   bool batch_statistics = false;  ///< normalize by the batch's statistics; set by the training pipeline
   Activation activation = Activation::none;
 };
-struct BatchNormGradient {  ///< see batch_norm_gradient.cpp
-  double eps = 1e-5;
+/// x, dy, what BatchNorm saved (5, C), y? (where an activation followed a residual) -> dx?, dresidual?,
+/// dweight?, dbias?: those that are wanted
+struct BatchNormGradient {
   bool batch_statistics = true;
   Activation activation = Activation::none;
-  bool residual = false;
+  bool wants_input = true, wants_residual = false, wants_weight = true, wants_bias = true;
 };
 
 /// x (N, C, ...), center? (C), scale (C), shift (C), residual? -> act((x - center) * scale + shift +
@@ -169,9 +170,10 @@ struct AdamUpdate {
 
 /// The op list: an op is here once its .cpp is in the build.
 using Attributes =
-    std::variant<Flatten, ReshapeLike, Activate, ActivateGradient, Add, Concat, Slice, SliceGradient,
-                 GlobalAvgPool, GlobalAvgPoolGradient, Fill, Softmax, SoftmaxGradient, CrossEntropy,
-                 CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, ClipGradNorm, SgdUpdate,
-                 AdamUpdate, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient>;
+    std::variant<BatchNorm, BatchNormGradient, ScaleShift, Flatten, ReshapeLike, Activate, ActivateGradient,
+                 Add, Concat, Slice, SliceGradient, GlobalAvgPool, GlobalAvgPoolGradient, Fill, Softmax,
+                 SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
+                 MeanSquaredErrorGradient, ClipGradNorm, SgdUpdate, AdamUpdate, Dropout, DropoutGradient,
+                 MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient>;
 
 }  // namespace pleat::ops

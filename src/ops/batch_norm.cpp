@@ -1,0 +1,198 @@
+// Batch normalization (Ioffe and Szegedy 2015) with PyTorch's meaning.
+//
+// Statistics: each chunk of a channel gives mean and sum of squared deviations; the chunks are joined in
+// double, in the order of their places, by the formula of Chan, Golub and LeVeque (1979) for any number of
+// parts: mean = sum n_i mean_i / n, m2 = sum m2_i + n_i (mean_i - mean)^2.
+//
+// Output 1 is saved for the backward pass, (5, C): center, low, inverse, scale, shift, where
+// mean = center + low to twice the precision, inverse = 1 / sqrt(var + eps), scale = weight * inverse,
+// shift = bias - low * scale, and y = act((x - center) * scale + shift + residual).
+
+#include <cmath>
+
+#include "base/format.hpp"
+#include "ops/batch_norm_layout.hpp"
+#include "ops/context.hpp"
+
+namespace pleat {
+namespace {
+
+enum Input { kX, kWeight, kBias, kRunningMean, kRunningVar, kBatchesTracked, kResidual };
+
+struct Moments {
+  double mean, m2;
+};
+
+Moments join(const BatchNormLayout& layout, int64_t c, const double* means, const double* m2s) {
+  const double n = static_cast<double>(layout.values_per_channel());
+  double sum = 0, m2 = 0;
+  layout.for_each_partial(c, [&](int64_t i, int64_t count) { sum += static_cast<double>(count) * means[i]; });
+  const double mean = sum / n;
+  layout.for_each_partial(c, [&](int64_t i, int64_t count) {
+    const double d = means[i] - mean;
+    m2 += m2s[i] + static_cast<double>(count) * d * d;
+  });
+  return {mean, m2};
+}
+
+void check_input(const ops::BatchNorm& attributes, const Shape& x) {
+  static constexpr const char* kNeeded[] = {"(N, C) or (N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)"};
+  const int rank = x.rank(), dims = attributes.spatial_dims;
+  if (rank != dims + 2 && !(dims == 1 && rank == 2)) {
+    fail("batch_norm: BatchNorm", dims, "d needs an input of shape ", kNeeded[dims - 1], ", got ", x.str());
+  }
+  if (attributes.batch_statistics && x.is_static() && x[1] > 0 && x.numel() / x[1] <= 1) {
+    fail("batch_norm: Expected more than 1 value per channel when training, got input size ", x.str());
+  }
+}
+
+struct BatchNormOp {
+  using Attributes = ops::BatchNorm;
+  static constexpr std::string_view name = "batch_norm";
+  static constexpr bool may_be_inplace = true;
+
+  static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
+    static constexpr const char* kNames[] = {"", "weight", "bias", "running_mean", "running_var"};
+    const Shape& x = in[kX]->shape;
+    check_input(attributes, x);
+    const Shape channels{x[1]};
+    for (const int i : {kWeight, kBias, kRunningMean, kRunningVar}) {
+      if (in[i] != nullptr && in[i]->shape != channels) {
+        fail("batch_norm: ", kNames[i], " has shape ", in[i]->shape.str(), ", the input ", x.str(), " needs ",
+             channels.str());
+      }
+    }
+    if ((in[kRunningMean] == nullptr) != (in[kRunningVar] == nullptr)) {
+      fail("batch_norm: running_mean and running_var come together, got only one of them");
+    }
+    if (in[kRunningMean] == nullptr && !attributes.batch_statistics) {
+      fail("batch_norm: without batch statistics it needs running_mean and running_var");
+    }
+    if (in[kBatchesTracked] == nullptr && in[kRunningMean] != nullptr && !attributes.momentum) {
+      fail("batch_norm: the cumulative average (momentum none) needs num_batches_tracked");
+    }
+    if (in[kResidual] != nullptr && in[kResidual]->shape != x) {
+      fail("batch_norm: the residual has shape ", in[kResidual]->shape.str(), ", the input ", x.str());
+    }
+    const Activation act = attributes.activation;
+    if (act != Activation::none && act != Activation::relu && act != Activation::relu6) {
+      fail("batch_norm: can apply relu or relu6 only");
+    }
+    return {{in[kX]->dtype, x}, {in[kX]->dtype, {5, x[1]}}};
+  }
+
+  static std::vector<int> mutated(const Attributes& attributes) {
+    if (!attributes.batch_statistics) return {};
+    return {kRunningMean, kRunningVar, kBatchesTracked};
+  }
+
+  static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
+    const BatchNormLayout layout(in[kX]->shape);
+    const int64_t sums = attributes.batch_statistics ? 2 * layout.partials() : 0;
+    return {static_cast<size_t>(sums) * sizeof(double) +
+                static_cast<size_t>(3 * layout.entries()) * size_of(compute),
+            0};
+  }
+
+  template <class T>
+  static void run(const Attributes& attributes, const Context<T>& context) {
+    const BatchNormLayout layout(context.in_shape(kX));
+    const bool from_batch = attributes.batch_statistics;
+    double* means = context.template workspace<double>();
+    double* m2s = means + (from_batch ? layout.partials() : 0);
+    T* center = reinterpret_cast<T*>(m2s + (from_batch ? layout.partials() : 0));
+    T *scale = center + layout.entries(), *shift = scale + layout.entries();
+    const double momentum = from_batch ? next_momentum(attributes, context) : 0;
+
+    const auto reduce = [&](const BatchNormLayout::Chunk& chunk) {
+      if (!from_batch) return;
+      const auto& kernels = context.kernels.batch_norm;
+      (chunk.block.per_column ? kernels.column_statistics : kernels.statistics)(
+          context.in(kX) + chunk.offset, chunk.block, means + chunk.partial, m2s + chunk.partial);
+    };
+    const auto finish = [&](int64_t c) {
+      double mean, var;
+      if (from_batch) {
+        const double n = static_cast<double>(layout.values_per_channel());
+        const Moments moments = join(layout, c, means, m2s);
+        mean = moments.mean;
+        var = moments.m2 / n;
+        if (context.has(kRunningMean)) {
+          move(context.mutated(kRunningMean)[c], mean, momentum);
+          move(context.mutated(kRunningVar)[c], moments.m2 / (n - 1), momentum);
+        }
+      } else {
+        mean = static_cast<double>(context.in(kRunningMean)[c]);
+        var = static_cast<double>(context.in(kRunningVar)[c]);
+      }
+      const double inverse = 1 / std::sqrt(var + attributes.eps);
+      const double gain =
+          context.has(kWeight) ? static_cast<double>(context.in(kWeight)[c]) * inverse : inverse;
+      const double bias = context.has(kBias) ? static_cast<double>(context.in(kBias)[c]) : 0;
+      const T high = static_cast<T>(mean);
+      const double low = mean - static_cast<double>(high);
+      const T values[5] = {high, static_cast<T>(low), static_cast<T>(inverse), static_cast<T>(gain),
+                           static_cast<T>(bias - low * gain)};
+      for (int64_t i = 0; i < 5; ++i) context.out(1)[i * layout.channels() + c] = values[i];
+      layout.for_each_entry(c, [&](int64_t e) {
+        center[e] = values[0];
+        scale[e] = values[3];
+        shift[e] = values[4];
+      });
+    };
+    const auto apply = [&](const BatchNormLayout::Chunk& chunk) {
+      const T* residual = context.has(kResidual) ? context.in(kResidual) + chunk.offset : nullptr;
+      context.kernels.batch_norm.normalize(
+          context.in(kX) + chunk.offset, residual, context.out(0) + chunk.offset, chunk.block,
+          {center + chunk.entry, scale + chunk.entry, shift + chunk.entry}, attributes.activation, T(0));
+    };
+    layout.run(reduce, finish, apply);
+  }
+
+  static void gradient(const Attributes& attributes, GradientScope& scope) {
+    const ValueId dy = scope.output_gradient(0);
+    if (dy == kAbsent) return;
+    const bool has_residual = scope.input(kResidual) != kAbsent;
+    const bool masked = attributes.activation != Activation::none;
+    const auto wants = [&](int i) { return scope.input(i) != kAbsent && scope.wants(i); };
+    if (wants(kResidual) && !masked) scope.set_input_gradient(kResidual, dy);
+
+    ops::BatchNormGradient gradient;
+    gradient.batch_statistics = attributes.batch_statistics;
+    gradient.activation = attributes.activation;
+    std::vector<int> targets;
+    const auto ask = [&](bool& flag, int i, bool wanted) {
+      flag = wanted;
+      if (wanted) targets.push_back(i);
+    };
+    ask(gradient.wants_input, kX, wants(kX));
+    ask(gradient.wants_residual, kResidual, wants(kResidual) && masked);
+    ask(gradient.wants_weight, kWeight, wants(kWeight));
+    ask(gradient.wants_bias, kBias, wants(kBias));
+    if (targets.empty()) return;
+    const ValueId y = has_residual && masked ? scope.output(0) : kAbsent;
+    const std::vector<ValueId> made = scope.emit(gradient, {scope.input(kX), dy, scope.output(1), y});
+    for (size_t i = 0; i < targets.size(); ++i) scope.set_input_gradient(targets[i], made[i]);
+  }
+
+ private:
+  /// Counts this batch, and says how much of it goes into the running statistics.
+  template <class T>
+  static double next_momentum(const Attributes& attributes, const Context<T>& context) {
+    if (!context.has(kRunningMean)) return 0;
+    int64_t* count = context.template mutated<int64_t>(kBatchesTracked);
+    if (count != nullptr) ++*count;
+    return attributes.momentum ? *attributes.momentum : 1 / static_cast<double>(*count);
+  }
+
+  template <class T>
+  static void move(T& running, double value, double momentum) {
+    running = static_cast<T>((1 - momentum) * static_cast<double>(running) + momentum * value);
+  }
+};
+
+}  // namespace
+
+PLEAT_OP(BatchNormOp)
+
+}  // namespace pleat

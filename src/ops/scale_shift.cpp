@@ -1,0 +1,65 @@
+// One multiplication and one addition a channel: what is left of a batch norm whose statistics are known and
+// that no neighbour could absorb. y = act((x - center) * scale + shift + residual).
+
+#include "base/format.hpp"
+#include "ops/batch_norm_layout.hpp"
+#include "ops/context.hpp"
+
+namespace pleat {
+namespace {
+
+enum Input { kX, kCenter, kScale, kShift, kResidual };
+
+struct ScaleShiftOp {
+  using Attributes = ops::ScaleShift;
+  static constexpr std::string_view name = "scale_shift";
+  static constexpr bool may_be_inplace = true;
+
+  static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) {
+    static constexpr const char* kNames[] = {"", "center", "scale", "shift"};
+    const Shape& x = in[kX]->shape;
+    if (x.rank() < 2) fail("scale_shift: needs an input of shape (N, C, ...), got ", x.str());
+    for (const int i : {kCenter, kScale, kShift}) {
+      if (in[i] != nullptr && in[i]->shape != Shape{x[1]}) {
+        fail("scale_shift: ", kNames[i], " has shape ", in[i]->shape.str(), ", the input ", x.str(),
+             " needs ", Shape{x[1]}.str());
+      }
+    }
+    if (in[kResidual] != nullptr && in[kResidual]->shape != x) {
+      fail("scale_shift: the residual has shape ", in[kResidual]->shape.str(), ", the input ", x.str());
+    }
+    return {{in[kX]->dtype, x}};
+  }
+
+  static Workspace workspace(const Attributes&, const InputTypes& in, DType compute) {
+    return {static_cast<size_t>(3 * BatchNormLayout(in[kX]->shape).entries()) * size_of(compute), 0};
+  }
+
+  template <class T>
+  static void run(const Attributes& attributes, const Context<T>& context) {
+    const BatchNormLayout layout(context.in_shape(kX));
+    T* center = context.workspace();
+    T *scale = center + layout.entries(), *shift = scale + layout.entries();
+    const auto finish = [&](int64_t c) {
+      layout.for_each_entry(c, [&](int64_t e) {
+        center[e] = context.has(kCenter) ? context.in(kCenter)[c] : T(0);
+        scale[e] = context.in(kScale)[c];
+        shift[e] = context.in(kShift)[c];
+      });
+    };
+    const auto apply = [&](const BatchNormLayout::Chunk& chunk) {
+      const T* residual = context.has(kResidual) ? context.in(kResidual) + chunk.offset : nullptr;
+      context.kernels.batch_norm.normalize(context.in(kX) + chunk.offset, residual,
+                                           context.out(0) + chunk.offset, chunk.block,
+                                           {center + chunk.entry, scale + chunk.entry, shift + chunk.entry},
+                                           attributes.activation, static_cast<T>(attributes.alpha));
+    };
+    layout.run([](const BatchNormLayout::Chunk&) {}, finish, apply);
+  }
+};
+
+}  // namespace
+
+PLEAT_OP(ScaleShiftOp)
+
+}  // namespace pleat
