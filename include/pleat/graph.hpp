@@ -41,6 +41,7 @@ class Graph {
   void output(std::string name, Value value);
 
   const Shape& shape(Value value) const;
+  /// Of an output: the name that output() gave it.
   const std::string& name(Value value) const;
   /// Inputs and outputs, in the order in which they were made.
   std::vector<Value> inputs() const;

@@ -15,8 +15,9 @@ Graph custom(int64_t in_features, int64_t hidden, int64_t out_features);
 /// The tutorial's MyModel: Conv2d 3->64 k3, BatchNorm2d, ReLU, global pool, Linear 64->10, BatchNorm1d.
 /// x: (N, 3, size, size), or (N, 3, H, W) of any size for `size` kDynamic.
 Graph mymodel(int64_t size = 32);
-/// A small Conv-BatchNorm-ReLU network for images of 8x8 to 32x32.
-Graph small_cnn(int64_t channels, int64_t size, int64_t classes);
+/// A small Conv-BatchNorm-ReLU network for images of 8x8 to 32x32: four 3x3 convolutions, two max pools,
+/// global pool.
+Graph small_cnn(int64_t channels, int64_t classes);
 /// Residual network for CIFAR (He et al. 2016, section 4.2), 20 layers; shortcuts with 1x1 convolutions.
 Graph resnet20(int64_t classes = 10);
 /// Residual networks for ImageNet (He et al. 2016; the stride in the 3x3), as torchvision's, with its

@@ -81,6 +81,7 @@ class Tensor {
   /// The same elements under another shape of equal size; shares the storage.
   Tensor reshape(Shape shape) const;
 
+  bool shares_storage(const Tensor& other) const { return storage_ == other.storage_; }
   /// Grows each time the storage may have been written, through any copy of this tensor.
   uint64_t version() const;
 

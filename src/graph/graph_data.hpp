@@ -25,12 +25,12 @@ struct Init {
 };
 
 struct ValueInfo {
-  std::string name;
-  ValueType type;
+  std::string name = {};
+  ValueType type = {};
   ValueKind kind = ValueKind::computed;
   NodeId producer = -1;  ///< of computed values
-  Tensor data;           ///< of parameters, states and constants; shared between copies of a graph
-  Init init;
+  Tensor data = {};      ///< of parameters, states and constants; shared between copies of a graph
+  Init init = {};
   bool requires_grad = true;  ///< of parameters
   bool in_state_dict =
       true;  ///< of states: whether it is a running statistic of PyTorch's, or our own counter
@@ -48,6 +48,7 @@ struct GraphData {
   std::vector<ValueInfo> values;
   std::vector<Node> nodes;
   std::vector<ValueId> inputs, outputs;
+  std::vector<std::string> output_names;  ///< one for each output
 
   const ValueInfo& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
   ValueInfo& value(ValueId id) { return values[static_cast<size_t>(id)]; }

@@ -168,12 +168,13 @@ struct AdamUpdate {
   bool decoupled = false;  ///< AdamW
 };
 
-/// The op list: an op is here once its .cpp is in the build.
+/// The op list.
 using Attributes =
-    std::variant<BatchNorm, BatchNormGradient, ScaleShift, Flatten, ReshapeLike, Activate, ActivateGradient,
-                 Add, Concat, Slice, SliceGradient, GlobalAvgPool, GlobalAvgPoolGradient, Fill, Softmax,
+    std::variant<Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvInputGradient,
+                 ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate, ActivateGradient,
+                 Add, Concat, Slice, SliceGradient, Flatten, ReshapeLike, Dropout, DropoutGradient, MaxPool,
+                 MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool, GlobalAvgPoolGradient, Softmax,
                  SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
-                 MeanSquaredErrorGradient, ClipGradNorm, SgdUpdate, AdamUpdate, Dropout, DropoutGradient,
-                 MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient>;
+                 MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 }  // namespace pleat::ops

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/parallel.hpp"
+#include "executor/executor.hpp"
+#include "pleat/model.hpp"
+
+namespace pleat {
+
+/// Executors of one graph, one for each set of input shapes it has run with; the least recently used goes
+/// first.
+class ExecutorCache {
+ public:
+  Executor& get(const GraphData& graph, std::span<const Tensor> inputs);
+  void clear() { entries_.clear(); }
+
+ private:
+  static constexpr size_t kMost = 8;
+  struct Entry {
+    std::vector<Shape> shapes;
+    Executor executor;
+  };
+  std::vector<Entry> entries_;  // most recently used last
+};
+
+/// A pipeline's result with its executors.
+struct PreparedGraph {
+  GraphData graph;
+  FoldReport report = {};
+  uint64_t weights_version = 0;  ///< of the weights when it was made
+  ExecutorCache executors = {};
+};
+
+struct Model::Impl {
+  Impl(Graph graph, ModelOptions options);
+
+  /// The graph for the present mode, made again where a weight changed (in inference) or a layer was frozen.
+  PreparedGraph& prepared();
+  PreparedGraph& prepared_inference();
+  /// Drops what was prepared: attributes of the graph changed.
+  void changed();
+  /// Sum of the versions of all parameters and states.
+  uint64_t weights_version() const;
+  ValueInfo& named(std::string_view name);
+
+  Graph graph;
+  ModelOptions options;
+  bool training = true, fold = true;
+  uint64_t revision = 0;        ///< grows with each change of the graph's attributes: see changed()
+  std::vector<Tensor> weights;  ///< every parameter and state: see weights_version()
+  Arena arena;
+  std::optional<PreparedGraph> training_form, inference_form;
+  std::vector<const void*> input_data;  // kept between runs, so that a run allocates nothing
+  std::vector<void*> output_data;
+};
+
+}  // namespace pleat

@@ -1,0 +1,184 @@
+#include "executor/executor.hpp"
+
+#include <cstring>
+
+#include "base/parallel.hpp"
+#include "kernels/kernel_table.hpp"
+#include "ops/context.hpp"
+
+namespace pleat {
+namespace {
+
+constexpr size_t kLine = 64;
+
+/// Zeroed memory at a cache line's boundary.
+class AlignedBytes {
+ public:
+  AlignedBytes() = default;
+  explicit AlignedBytes(size_t bytes)
+      : data_(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kLine}))) {
+    std::memset(data_.get(), 0, bytes);
+  }
+  std::byte* data() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const { ::operator delete (p, std::align_val_t{kLine}); }
+  };
+  std::unique_ptr<std::byte, Free> data_;
+};
+
+constexpr size_t whole_lines(size_t bytes) {
+  return (bytes + kLine - 1) / kLine * kLine;
+}
+
+}  // namespace
+
+struct Executor::Impl {
+  explicit Impl(Plan made) : plan(std::move(made)), arena(plan.arena_bytes) {
+    kernels = plan.compute == DType::f64 ? static_cast<const void*>(&kernels::active_table<double>())
+                                         : static_cast<const void*>(&kernels::active_table<float>());
+    resolve();
+    reserve_workers(max_workers());
+    pack();
+  }
+
+  void* address(const Buffer& buffer) {
+    if (buffer.place == Place::arena) return arena.data() + buffer.offset;
+    if (buffer.place == Place::persistent) return const_cast<void*>(std::as_const(buffer.tensor).raw());
+    return nullptr;  // the caller's: known at each run
+  }
+
+  void resolve() {
+    size_t count = 0;
+    for (const Step& step : plan.steps) count += step.inputs.size() + step.outputs.size();
+    operands.resize(count);
+    TensorRef* next = operands.data();
+    const auto resolve_list = [&](const std::vector<int>& ids) {
+      const TensorRef* first = next;
+      for (int id : ids) {
+        if (id >= 0) {
+          const Buffer& buffer = plan.buffers[static_cast<size_t>(id)];
+          *next = {address(buffer), &buffer.type};
+          if (buffer.place == Place::input) input_places.push_back({next, buffer.index});
+          if (buffer.place == Place::output) output_places.push_back({next, buffer.index});
+        }
+        ++next;
+      }
+      return first;
+    };
+    for (const Step& step : plan.steps) {
+      RunArguments arguments{};
+      arguments.inputs = resolve_list(step.inputs);
+      arguments.input_count = static_cast<int>(step.inputs.size());
+      arguments.outputs = resolve_list(step.outputs);
+      arguments.workspace = arena.data() + step.workspace_offset;
+      arguments.kernels = kernels;
+      calls.push_back(
+          {plan.compute == DType::f64 ? step.op->run_f64 : step.op->run_f32, &step.attributes, arguments});
+      if (step.op->mutated == nullptr) continue;
+      for (int i : step.op->mutated(step.attributes)) {
+        if (i >= static_cast<int>(step.inputs.size()) || step.inputs[static_cast<size_t>(i)] < 0) continue;
+        const Buffer& changed = plan.buffers[static_cast<size_t>(step.inputs[static_cast<size_t>(i)])];
+        if (changed.place == Place::persistent) changed_tensors.push_back(changed.tensor);
+      }
+    }
+  }
+
+  // Each worker has a piece of its own; a caller's arena may be larger than the one seen before.
+  void reserve_workers(int workers) {
+    if (workers <= worker_count) return;
+    worker_count = workers;
+    const size_t stride = whole_lines(plan.worker_bytes);
+    worker_memory = AlignedBytes(stride * static_cast<size_t>(workers));
+    for (Call& call : calls) {
+      call.arguments.worker_workspace = worker_memory.data();
+      call.arguments.worker_stride = stride;
+    }
+  }
+
+  void pack() {
+    size_t total = 0;
+    for (const Step& step : plan.steps) total += whole_lines(step.packed_bytes);
+    packed_memory = AlignedBytes(total);
+    size_t offset = 0;
+    for (size_t i = 0; i < plan.steps.size(); ++i) {
+      const Step& step = plan.steps[i];
+      if (step.packed_bytes == 0) continue;
+      void* packed = packed_memory.data() + offset;
+      (plan.compute == DType::f64 ? step.op->pack_f64 : step.op->pack_f32)(step.attributes,
+                                                                           calls[i].arguments, packed);
+      calls[i].arguments.packed = packed;
+      offset += whole_lines(step.packed_bytes);
+    }
+  }
+
+  void run_step(int i) {
+    const Call& call = calls[static_cast<size_t>(i)];
+    call.run(*call.attributes, call.arguments);
+  }
+
+  // Steps of one stage run side by side where they are worth a task; each cuts its own work further.
+  void run_stage(const Stage& stage) {
+    const int64_t count = stage.last - stage.first;
+    if (count == 1 || stage.work < 2 * static_cast<double>(kTaskWork)) {
+      for (int i = stage.first; i < stage.last; ++i) run_step(i);
+      return;
+    }
+    parallel_for(count, /*grain=*/1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) run_step(stage.first + static_cast<int>(i));
+    });
+  }
+
+  struct Call {
+    void (*run)(const ops::Attributes&, const RunArguments&);
+    const ops::Attributes* attributes;
+    RunArguments arguments;
+  };
+  struct CallerPlace {
+    TensorRef* operand;
+    int index;
+  };
+
+  Plan plan;
+  AlignedBytes arena, packed_memory, worker_memory;
+  const void* kernels = nullptr;
+  int worker_count = 0;
+  std::vector<TensorRef> operands;
+  std::vector<Call> calls;
+  std::vector<CallerPlace> input_places, output_places;
+  std::vector<Tensor> changed_tensors;
+};
+
+Executor::Executor(Plan plan) : impl_(std::make_unique<Impl>(std::move(plan))) {}
+Executor::Executor(Executor&&) noexcept = default;
+Executor& Executor::operator=(Executor&&) noexcept = default;
+Executor::~Executor() = default;
+
+const Plan& Executor::plan() const {
+  return impl_->plan;
+}
+
+void Executor::run(std::span<const void* const> inputs, std::span<void* const> outputs) {
+  Impl& impl = *impl_;
+  impl.reserve_workers(max_workers());
+  for (const auto& place : impl.input_places) {
+    place.operand->data = const_cast<void*>(inputs[static_cast<size_t>(place.index)]);
+  }
+  for (const auto& place : impl.output_places)
+    place.operand->data = outputs[static_cast<size_t>(place.index)];
+  for (const Stage& stage : impl.plan.stages) impl.run_stage(stage);
+
+  for (const auto& [from, to] : impl.plan.copies) {
+    const Buffer &source = impl.plan.buffers[static_cast<size_t>(from)],
+                 &target = impl.plan.buffers[static_cast<size_t>(to)];
+    const void* data = source.place == Place::input    ? inputs[static_cast<size_t>(source.index)]
+                       : source.place == Place::output ? outputs[static_cast<size_t>(source.index)]
+                                                       : impl.address(source);
+    const size_t bytes = static_cast<size_t>(target.type.shape.numel()) * size_of(target.type.dtype);
+    if (bytes > 0) std::memcpy(outputs[static_cast<size_t>(target.index)], data, bytes);
+  }
+  for (Tensor& tensor : impl.changed_tensors) tensor.raw();  // counts as a change: see Tensor::version
+}
+
+}  // namespace pleat

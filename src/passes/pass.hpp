@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/graph_data.hpp"
+#include "pleat/fold.hpp"
+
+namespace pleat {
+
+/// What passes share while a pipeline runs.
+struct PassContext {
+  FoldReport report = {};
+  uint64_t seed = 0;                       ///< of dropout
+  std::vector<std::string> disabled = {};  ///< passes to leave out, by name
+
+  struct Timing {
+    std::string_view pass;
+    std::chrono::nanoseconds time;
+  };
+  std::vector<Timing> timings = {};
+};
+
+/// A change of a graph, complete in itself: it checks everything before it changes anything, and leaves the
+/// graph valid.
+struct Pass {
+  std::string_view name;
+  void (*run)(GraphData& graph, PassContext& context);
+};
+
+/// Runs them in order, each but the disabled ones timed and the graph verified after it.
+void run_passes(GraphData& graph, std::span<const Pass> passes, PassContext& context);
+
+// Each is in the .cpp of its name.
+extern const Pass kTrainingMode;
+extern const Pass kInferenceMode;
+extern const Pass kFuseBatchNormTraining;
+extern const Pass kBatchNormToScaleShift;
+extern const Pass kMergeScaleShift;
+extern const Pass kFoldBackward;
+extern const Pass kFuseEpilogue;
+extern const Pass kRoundScaleShift;
+
+}  // namespace pleat
