@@ -34,7 +34,8 @@ bool CsvLines::next() {
 }
 
 bool CsvLines::at_line_end() const {
-  return position_ >= text_.size() || text_[position_] == '\n' || text_.compare(position_, 2, "\r\n") == 0;
+  const std::string_view rest = std::string_view(text_).substr(position_);
+  return rest.empty() || rest[0] == '\n' || rest.starts_with("\r\n") || rest == "\r";
 }
 
 void CsvLines::read_line() {
@@ -51,7 +52,7 @@ void CsvLines::read_line() {
     ++position_;  // the comma
   }
   if (position_ < text_.size()) {
-    position_ = text_.find('\n', position_) + 1;
+    position_ = std::min(text_.find('\n', position_), text_.size() - 1) + 1;
     ++breaks_;
   }
 }

@@ -1,6 +1,10 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "pleat/data.hpp"
+#include "support/damage.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace pleat;
@@ -48,6 +52,7 @@ TEST_CASE("csv: line ends, quotes, blank lines and a byte order mark") {
   for (const char* text : {
            "a,b,c\n1,2,x\n3,4,y",
            "a,b,c\r\n1,2,x\r\n3,4,y\r\n",
+           "a,b,c\r\n1,2,x\r\n3,4,y\r",
            "\n\na,b,c\n\n1,2,x\n  \n3,4,y\n\n",
            "\xef\xbb\xbf"
            "a,b,c\n1,2,x\n3,4,y\n",
@@ -81,6 +86,18 @@ TEST_CASE("csv: every fault is an Error that names line and column") {
   check_fault("a,c\n1,\"x\n2,y\n", "line 2: the quote of field 2 is not closed");
   check_fault("a,c\n1,\"x\"y\n2,y\n", "line 2: text after the closing quote");
   check_fault("\"a\n\n\",c\n1,x\nbad,y\n", "line 5, column 1");
+}
+
+TEST_CASE("csv: changed bytes give an Error or finite numbers and labels in range") {
+  const std::string text = "\"a\",b,c\r\n1,2.5,x\r\n\r\n-3e1,\"4\",\"y\"\r\n5,6,x\r\n";
+  constexpr uint64_t kSeed = 1;
+  const int rejected = test::rejected_changes(text, text.size(), 1000, kSeed, [](const std::string& changed) {
+    const Dataset data = read(changed);
+    CHECK(std::ranges::all_of(data.inputs.span<float>(), [](float value) { return std::isfinite(value); }));
+    CHECK(std::ranges::all_of(data.labels.span<int64_t>(),
+                              [&](int64_t label) { return label >= 0 && label < data.classes; }));
+  });
+  CHECK(rejected > 300);
 }
 
 TEST_CASE("digits: pixels in [0, 1] and the digit") {
