@@ -1,0 +1,90 @@
+#include "base/format.hpp"
+#include "support/op_case.hpp"
+
+namespace pleat::test {
+namespace {
+
+struct Options {
+  bool scale = true, shift = true, running = true;
+  bool batch_statistics = true;
+  bool residual = false;
+  Activation activation = Activation::none;
+};
+
+OpCase batch_norm_case(const Shape& x, const Options& o) {
+  static constexpr const char* kActivations[] = {"", ", relu", ", relu6"};
+  ops::BatchNorm attributes;
+  attributes.spatial_dims = x.rank() == 2 ? 1 : x.rank() - 2;
+  attributes.batch_statistics = o.batch_statistics;
+  attributes.frozen = !o.batch_statistics;
+  attributes.activation = o.activation;
+  const auto optional = [](bool there, CaseInput input) {
+    input.absent = !there;
+    return input;
+  };
+  const Shape c = {x[1]};
+  const double spread = o.activation == Activation::relu6 ? 8 : 2;  // so that both bounds of relu6 are met
+  return {concat("batch norm ", x.str(), o.scale ? "" : ", no scale", o.shift ? "" : ", no shift",
+                 o.running ? "" : ", no running statistics", o.batch_statistics ? "" : ", frozen",
+                 kActivations[static_cast<int>(o.activation)], o.residual ? ", residual" : ""),
+          attributes,
+          {{x, -3, 5},
+           optional(o.scale, {c, -spread, spread}),
+           optional(o.shift, {c}),
+           optional(o.running, {c, -1, 1, DType::f32, false, false}),
+           optional(o.running, {c, 0.5, 4, DType::f32, false, false}),
+           optional(o.running, {{}, 0, 9, DType::i64, false, false}),
+           optional(o.residual, {x, -2, 2})}};
+}
+
+}  // namespace
+
+std::vector<OpCase> batch_norm_cases() {
+  std::vector<OpCase> cases;
+  // Rank, planes shorter and longer than vectors, rows of several tiles of columns, several chunks.
+  for (const Shape& x : {Shape{2, 1}, Shape{2, 20}, Shape{5, 3}, Shape{131, 2}, Shape{3, 4, 1},
+                         Shape{3, 4, 2}, Shape{2, 3, 15}, Shape{2, 3, 16}, Shape{1, 2, 37}, Shape{3, 2, 2, 2},
+                         Shape{2, 3, 5, 7}, Shape{4, 2, 1, 1}, Shape{2, 2, 2, 3, 4}, Shape{1, 3, 3, 3, 3}}) {
+    cases.push_back(batch_norm_case(x, {}));
+    cases.push_back(batch_norm_case(x, {.batch_statistics = false, .activation = Activation::relu}));
+  }
+  for (const Shape& x : {Shape{7, 9}, Shape{2, 3, 3, 7}}) {
+    for (const Activation activation : {Activation::none, Activation::relu, Activation::relu6}) {
+      for (const bool residual : {false, true}) {
+        for (const bool batch_statistics : {true, false}) {
+          cases.push_back(batch_norm_case(
+              x, {.batch_statistics = batch_statistics, .residual = residual, .activation = activation}));
+        }
+      }
+    }
+    for (const bool batch_statistics : {true, false}) {
+      cases.push_back(batch_norm_case(x, {.shift = false, .batch_statistics = batch_statistics}));
+      cases.push_back(batch_norm_case(x, {.scale = false, .batch_statistics = batch_statistics}));
+      cases.push_back(
+          batch_norm_case(x, {.scale = false, .shift = false, .batch_statistics = batch_statistics}));
+    }
+    cases.push_back(batch_norm_case(x, {.running = false}));
+    cases.push_back(batch_norm_case(
+        x, {.scale = false, .shift = false, .running = false, .activation = Activation::relu}));
+  }
+
+  for (const Activation activation :
+       {Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu, Activation::sigmoid,
+        Activation::silu, Activation::hardswish, Activation::tanh}) {
+    for (const Shape& x : {Shape{3, 19}, Shape{2, 3, 2, 2}, Shape{1, 2, 5, 7}}) {
+      for (const bool residual : {false, true}) {
+        const Shape c = {x[1]};
+        OpCase one{concat("scale_shift ", x.str(), " activation ", static_cast<int>(activation),
+                          residual ? ", residual" : ", no center"),
+                   ops::ScaleShift{activation, 0.2},
+                   {{x, -4, 4}, {c}, {c, -3, 3}, {c}, {x}}};
+        one.inputs[1].absent = !residual;
+        one.inputs[4].absent = !residual;
+        cases.push_back(std::move(one));
+      }
+    }
+  }
+  return cases;
+}
+
+}  // namespace pleat::test

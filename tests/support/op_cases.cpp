@@ -1,0 +1,15 @@
+#include "support/op_case.hpp"
+
+namespace pleat::test {
+
+std::vector<OpCase> batch_norm_cases();
+
+std::vector<OpCase> op_cases() {
+  std::vector<OpCase> cases;
+  for (const auto family : {batch_norm_cases}) {
+    for (OpCase& one : family()) cases.push_back(std::move(one));
+  }
+  return cases;
+}
+
+}  // namespace pleat::test
