@@ -175,6 +175,7 @@ using Attributes =
                  Add, Concat, Slice, SliceGradient, Flatten, ReshapeLike, Dropout, DropoutGradient, MaxPool,
                  MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool, GlobalAvgPoolGradient, Softmax,
                  SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
-                 MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
+                 MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate, Conv, ConvInputGradient,
+                 ConvWeightGradient>;
 
 }  // namespace pleat::ops
