@@ -39,14 +39,16 @@ enum class ScheduleKind { constant, step, cosine, one_cycle };
 /// Learning rate over training, as a factor on the optimizer's lr.
 struct Schedule {
   ScheduleKind kind = ScheduleKind::constant;
-  int64_t step_epochs = 30;  ///< step: epochs between drops
+  int64_t step_epochs = 30;  ///< step: epochs between drops, counted from the start of training
   double gamma = 0.1;        ///< step: factor of a drop
   double pct_start = 0.3;    ///< one_cycle: share of the steps on which the rate rises (Smith and Topin 2018)
-  double div_factor = 25,
-         final_div_factor = 1e4;  ///< one_cycle: lr/div at the start, lr/div/final_div at the end
-  double warmup_epochs = 0;       ///< linear rise from 0 before the rest, except one_cycle
+  double div_factor = 25;    ///< one_cycle: lr / div_factor at the start,
+  double final_div_factor = 1e4;  ///< and lr / div_factor / final_div_factor at the end
+  double warmup_epochs = 0;       ///< linear rise from 0 before the rest; not with one_cycle
 
-  /// The factor for step `step` of `total_steps`. Error for a schedule that cannot be.
+  /// The factor for step `step` (from 0) of `total_steps`. After warm-up, cosine falls from 1 towards 0 as
+  /// CosineAnnealingLR stepped each batch; one_cycle is OneCycleLR with cosine annealing, which leaves the
+  /// momentum alone. Error for a schedule that cannot be.
   double factor(int64_t step, int64_t total_steps, int64_t steps_per_epoch) const;
 };
 
