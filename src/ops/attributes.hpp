@@ -175,7 +175,6 @@ using Attributes =
                  Add, Concat, Slice, SliceGradient, Flatten, ReshapeLike, Dropout, DropoutGradient, MaxPool,
                  MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool, GlobalAvgPoolGradient, Softmax,
                  SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
-                 MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate, Conv, ConvInputGradient,
-                 ConvWeightGradient>;
+                 MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 }  // namespace pleat::ops
