@@ -192,17 +192,17 @@ PLEAT_INLINE void max_gradient_row(const PoolPlane& p, const Phases& phases, int
     phases.for_columns([&](int64_t place, int64_t column)
                            PLEAT_LAMBDA_INLINE { row[place] = x[first + column]; });
     fill_row(sums, phases.stride * phases.length, 0);
-    for (int64_t j = 0; j < p.out_w; j += kLanes) {
-      const Vec top = j + kLanes <= p.out_w ? load(y + j) : load_n(y + j, p.out_w - j);
-      Vec rest = load(left + j);
-      for (int64_t c = 0; c < p.kernel_w; ++c) {
-        const int64_t at =
-            c * p.dilation_w % phases.stride * phases.length + j + c * p.dilation_w / phases.stride;
-        const auto hit = load(row + at) == top;
-        store(sums + at, load(sums + at) + xsimd::select(hit, rest, Vec(0.0f)));
-        rest = xsimd::select(hit, Vec(0.0f), rest);
+    for (int64_t c = 0; c < p.kernel_w; ++c) {
+      // One column after another: neighbouring columns' sums overlap, and a load that overlaps a store just
+      // made has to wait for it.
+      const int64_t at = c * p.dilation_w % phases.stride * phases.length + c * p.dilation_w / phases.stride;
+      for (int64_t j = 0; j < p.out_w; j += kLanes) {
+        const Vec top = j + kLanes <= p.out_w ? load(y + j) : load_n(y + j, p.out_w - j);
+        const auto hit = load(row + at + j) == top;
+        const Vec rest = load(left + j);
+        store(sums + at + j, load(sums + at + j) + xsimd::select(hit, rest, Vec(0.0f)));
+        store(left + j, xsimd::select(hit, Vec(0.0f), rest));
       }
-      store(left + j, rest);
     }
     float* to = dx + first;
     phases.for_columns([&](int64_t place, int64_t column) PLEAT_LAMBDA_INLINE { to[column] += sums[place]; });
