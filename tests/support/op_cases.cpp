@@ -3,10 +3,16 @@
 namespace pleat::test {
 
 std::vector<OpCase> batch_norm_cases();
+std::vector<OpCase> elementwise_cases();
+std::vector<OpCase> pool_cases();
 
 std::vector<OpCase> op_cases() {
   std::vector<OpCase> cases;
-  for (const auto family : {batch_norm_cases}) {
+  for (const auto family : {
+           batch_norm_cases,
+           elementwise_cases,
+           pool_cases,
+       }) {
     for (OpCase& one : family()) cases.push_back(std::move(one));
   }
   return cases;
