@@ -1,3 +1,4 @@
+#include "base/format.hpp"
 #include "ops/context.hpp"
 
 namespace pleat {
@@ -9,7 +10,8 @@ struct FillOp {
   static constexpr bool may_be_inplace = true;
 
   static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) {
-    return {{DType::f32, in[0]->shape}};
+    if (in[0]->dtype == DType::i64) fail("fill: needs an input of floating point, got i64");
+    return {*in[0]};
   }
 
   template <class T>
