@@ -23,8 +23,5 @@ PLEAT_NOT_YET(Linear)
 PLEAT_NOT_YET(LinearInputGradient)
 PLEAT_NOT_YET(LinearWeightGradient)
 PLEAT_NOT_YET(BiasGradient)
-PLEAT_NOT_YET(Conv)
-PLEAT_NOT_YET(ConvInputGradient)
-PLEAT_NOT_YET(ConvWeightGradient)
 
 }  // namespace pleat
