@@ -3,6 +3,7 @@
 namespace pleat::test {
 
 std::vector<OpCase> batch_norm_cases();
+std::vector<OpCase> conv_cases();
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> pool_cases();
 
@@ -10,6 +11,7 @@ std::vector<OpCase> op_cases() {
   std::vector<OpCase> cases;
   for (const auto family : {
            batch_norm_cases,
+           conv_cases,
            elementwise_cases,
            pool_cases,
        }) {
