@@ -46,6 +46,9 @@ std::vector<OpCase> batch_norm_cases() {
                          Shape{3, 4, 2}, Shape{2, 3, 15}, Shape{2, 3, 16}, Shape{1, 2, 37}, Shape{3, 2, 2, 2},
                          Shape{2, 3, 5, 7}, Shape{4, 2, 1, 1}, Shape{2, 2, 2, 3, 4}, Shape{1, 3, 3, 3, 3}}) {
     cases.push_back(batch_norm_case(x, {}));
+    // Of two values a channel the gradient nearly vanishes: it is what remains of terms a thousand times
+    // larger.
+    if (x[0] == 2 && x.rank() == 2) cases.back().tolerance = 5e-3;
     cases.push_back(batch_norm_case(x, {.batch_statistics = false, .activation = Activation::relu}));
   }
   for (const Shape& x : {Shape{7, 9}, Shape{2, 3, 3, 7}}) {
