@@ -16,11 +16,9 @@ int64_t even_block(int64_t channels, int64_t most) {
   return divide_up(channels, divide_up(channels, most));
 }
 
-// Whether packing columns for GEMM pays: it costs a pass over the columns for every channel tile, and wins
-// where rows leave parts of vectors unused.
-bool columns_pay(const CorrelationPlan& plan, int64_t lanes) {
-  return plan.channels >= 64 && plan.taps() > 0 && lanes > 0;
-}
+// Packing columns for GEMM costs a pass over them, which this many channels repay; GEMM then leaves no vector
+// partly used where rows end.
+constexpr int64_t kColumnsChannels = 64;
 
 void choose_rows(CorrelationPlan& plan, int64_t lanes) {
   const auto elements = [&] {
@@ -183,7 +181,7 @@ CorrelationPlan plan_correlation(const kernels::KernelTable<T>& kernels, const C
   plan.out_height = gradient ? shape.in[0] : shape.out[0];
   plan.out_width = gradient ? shape.in[1] : shape.out[1];
   plan.in_place = shape.in_place;
-  plan.columns = columns_pay(plan, lanes);
+  plan.columns = plan.channels >= kColumnsChannels && plan.taps() > 0;
   plan.tile = plan.channels == 1 ? 1 : plan.columns ? kernels.gemm.mr : kernels.conv.tile;
 
   const int64_t taps = std::max<int64_t>(1, plan.taps());

@@ -99,7 +99,7 @@ ConvAxis input_gradient_axis(const ConvShape& shape, int dimension, int64_t phas
   const int64_t common = std::gcd(stride, dilation), step = stride / common;
   // Input position i = stride*t + phase - pad takes kernel element k where k*dilation mod stride is phase,
   // from output t + (phase - k*dilation) / stride.
-  const int64_t first = std::max<int64_t>(0, divide_up(std::max<int64_t>(0, pad - phase), stride));
+  const int64_t first = divide_up(std::max<int64_t>(0, pad - phase), stride);
   const int64_t begin = stride * first + phase - pad;
   ConvAxis axis{.in = shape.out[d],
                 .outputs = begin < shape.in[d] ? divide_up(shape.in[d] - begin, stride) : 0,
