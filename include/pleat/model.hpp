@@ -22,9 +22,9 @@ struct ModelOptions {
 struct LayerInfo {
   std::string name;       ///< "conv1"
   std::string kind;       ///< "conv"
-  Shape output;           ///< of one item: the batch is 1
+  Shape output;           ///< where inputs left a dimension open, it is open here
   int64_t parameters;     ///< trainable numbers
-  int64_t multiply_adds;  ///< for one item; linear layers and convolutions
+  int64_t multiply_adds;  ///< of linear layers and convolutions; 0 where the output's shape is open
   std::string folded;     ///< where a batch normalization went in inference, or why it stayed
 };
 
@@ -71,7 +71,8 @@ class Model {
 
   /// What eval() folded, and what it left and why. Prepares the inference graph where needed.
   const FoldReport& fold_report();
-  std::vector<LayerInfo> layers();
+  /// The layers in graph order, for inputs of those shapes; without any, for a batch of 1.
+  std::vector<LayerInfo> layers(const std::vector<Shape>& input_shapes = {});
   const Graph& graph() const;
 
   struct Impl;

@@ -210,10 +210,14 @@ const Graph& Model::graph() const {
   return impl_->graph;
 }
 
-std::vector<LayerInfo> Model::layers() {
+std::vector<LayerInfo> Model::layers(const std::vector<Shape>& input_shapes) {
   GraphData one = impl_->graph.ir();
-  for (ValueId id : one.inputs) {
-    Shape& shape = one.value(id).type.shape;
+  if (!input_shapes.empty() && input_shapes.size() != one.inputs.size()) {
+    fail("the model has ", one.inputs.size(), " input(s), got ", input_shapes.size(), " shapes");
+  }
+  for (size_t i = 0; i < one.inputs.size(); ++i) {
+    Shape& shape = one.value(one.inputs[i]).type.shape;
+    if (!input_shapes.empty()) shape = input_shapes[i];
     if (shape.rank() > 0 && shape[0] == kDynamic) shape[0] = 1;
   }
   infer_all(one);

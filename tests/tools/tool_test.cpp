@@ -1,0 +1,375 @@
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "pleat/data.hpp"
+#include "pleat/model.hpp"
+#include "pleat/models.hpp"
+#include "pleat/npy.hpp"
+#include "pleat/safetensors.hpp"
+#include "tools/process.hpp"
+
+// The contract of the program `pleat` that other programs rely on: options, JSON keys, files, exit codes.
+
+using namespace pleat;
+using nlohmann::json;
+using pleat::test::Process;
+using pleat::test::ProcessResult;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A folder that lives as long as a test.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "pleat-tool-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~Folder() { fs::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  fs::path operator/(const std::string& name) const { return path_ / name; }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+const std::vector<std::string> kVariables = {std::string("PLEAT_DATA=") + PLEAT_SOURCE_DIR + "/data"};
+
+std::vector<std::string> command(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), PLEAT_TOOL);
+  return arguments;
+}
+
+ProcessResult pleat_in(const Folder& folder, const std::vector<std::string>& arguments) {
+  return test::run_process(command(arguments), folder.path(), kVariables);
+}
+
+/// The JSON object on stdout's last line, which must be its only line.
+json result_of(const ProcessResult& result) {
+  INFO(result.err);
+  REQUIRE(result.exit_code == 0);
+  REQUIRE(!result.out.empty());
+  CHECK(result.out.find('\n') == result.out.size() - 1);
+  const json object = json::parse(result.out);
+  REQUIRE(object.is_object());
+  return object;
+}
+
+/// Failing as it should: a message on stderr that holds `part`, nothing on stdout, no crash.
+void check_fails(const ProcessResult& result, const std::string& part) {
+  INFO(result.err);
+  CHECK((result.exit_code == 1 || result.exit_code == 2));
+  CHECK(result.out.empty());
+  CHECK(result.err.find(part) != std::string::npos);
+}
+
+void check_positive(const json& object, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    CAPTURE(key);
+    REQUIRE(object.contains(key));
+    CHECK(object[key].get<double>() > 0);
+    CHECK(std::isfinite(object[key].get<double>()));
+  }
+}
+
+/// Three classes of six numbers around their own centres.
+void write_blobs(const fs::path& file, int rows = 240) {
+  std::ofstream out(file);
+  out << "a,b,c,d,e,f,class\n";
+  std::mt19937 generator(1);
+  std::normal_distribution<double> noise(0, 0.5);
+  for (int row = 0; row < rows; ++row) {
+    const int label = row % 3;
+    for (int column = 0; column < 6; ++column) out << noise(generator) + (column % 3 == label ? 2 : 0) << ',';
+    out << label << '\n';
+  }
+}
+
+std::vector<std::string> train_blobs(const std::string& out, const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments = {"train", "custom", "--data", "csv:blobs.csv", "--hidden",
+                                        "8",     "--out",  out,      "--batch",       "16"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+/// Where a training run of three epochs left its best weights.
+std::string trained_blobs(const Folder& folder) {
+  write_blobs(folder / "blobs.csv");
+  result_of(pleat_in(folder, train_blobs("run", {"--epochs", "3", "--json"})));
+  return "run/best.safetensors";
+}
+
+void check_same_tensors(const fs::path& a, const fs::path& b) {
+  const StateDict left = read_safetensors(a).tensors, right = read_safetensors(b).tensors;
+  REQUIRE(left.size() == right.size());
+  for (size_t i = 0; i < left.size(); ++i) {
+    CAPTURE(left[i].first);
+    CHECK(left[i].first == right[i].first);
+    REQUIRE(left[i].second.bytes() == right[i].second.bytes());
+    CHECK(std::memcmp(left[i].second.raw(), right[i].second.raw(), left[i].second.bytes()) == 0);
+  }
+}
+
+/// Waits until the program has printed `text`; false after three minutes.
+bool wait_for_output(const Process& process, const std::string& text) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(3);
+  while (process.out().find(text) == std::string::npos) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("help names every option of the contract") {
+  const Folder folder;
+  const ProcessResult all = pleat_in(folder, {"--help"});
+  CHECK(all.exit_code == 0);
+  const std::vector<std::pair<std::string, std::vector<std::string>>> commands = {
+      {"train",
+       {"MODEL", "--data", "--epochs", "--batch", "--lr", "--optimizer", "--schedule", "--seed", "--threads",
+        "--out", "--resume", "--hidden", "--json"}},
+      {"eval", {"MODEL", "--weights", "--data", "--unfolded", "--json"}},
+      {"fold", {"MODEL", "--weights", "--data"}},
+      {"run", {"MODEL", "--weights", "--input", "--output-dir"}},
+      {"bench",
+       {"MODEL", "--weights", "--batch", "--threads", "--seconds", "--train", "--unfolded", "--json"}},
+      {"info", {"MODEL"}}};
+  for (const auto& [name, options] : commands) {
+    CAPTURE(name);
+    CHECK(all.out.find(name) != std::string::npos);
+    const ProcessResult help = pleat_in(folder, {name, "--help"});
+    CHECK(help.exit_code == 0);
+    for (const std::string& option : options) {
+      CAPTURE(option);
+      CHECK(help.out.find(option) != std::string::npos);
+    }
+    for (const std::string& model : models::names()) CHECK(help.out.find(model) != std::string::npos);
+  }
+}
+
+TEST_CASE("train, eval, fold, run: files, JSON, and results that agree") {
+  const Folder folder;
+  write_blobs(folder / "blobs.csv");
+  const json trained = result_of(
+      pleat_in(folder, train_blobs("run", {"--epochs", "4", "--lr", "0.1", "--optimizer", "sgd", "--schedule",
+                                           "cosine", "--seed", "3", "--threads", "2", "--json"})));
+  check_positive(trained, {"epochs", "train_loss", "test_accuracy", "seconds", "images_per_s"});
+  CHECK(trained["epochs"] == 4);
+  CHECK(trained["test_accuracy"].get<double>() > 0.8);
+  CHECK(fs::exists(folder / "run/last.safetensors"));
+  CHECK(fs::exists(folder / "run/best.safetensors"));
+  std::ifstream metrics(folder / "run/metrics.jsonl");
+  int lines = 0;
+  for (std::string line; std::getline(metrics, line); ++lines) CHECK(json::parse(line).is_object());
+  CHECK(lines == 4);
+
+  const std::vector<std::string> evaluate = {"eval",   "custom",        "--weights", "run/last.safetensors",
+                                             "--data", "csv:blobs.csv", "--json"};
+  const json folded = result_of(pleat_in(folder, evaluate));
+  check_positive(folded, {"accuracy", "loss", "images_per_s"});
+  CHECK(folded["accuracy"] == trained["test_accuracy"]);
+  auto unfolded_arguments = evaluate;
+  unfolded_arguments.push_back("--unfolded");
+  const json unfolded = result_of(pleat_in(folder, unfolded_arguments));
+  CHECK(unfolded["accuracy"] == folded["accuracy"]);
+  CHECK(unfolded["loss"].get<double>() == doctest::Approx(folded["loss"].get<double>()).epsilon(1e-5));
+
+  const json fold = result_of(pleat_in(
+      folder, {"fold", "custom", "--weights", "run/last.safetensors", "--data", "csv:blobs.csv", "--json"}));
+  CHECK(fold["folded"] == 2);
+  CHECK(fold["left"] == 0);
+  CHECK(fold["entries"].size() == 2);
+  CHECK(fold["predictions_agree"] == true);
+  CHECK(fold["max_error"].get<double>() < 1e-4);
+  const ProcessResult table = pleat_in(folder, {"fold", "custom", "--weights", "run/last.safetensors"});
+  CHECK(table.exit_code == 0);
+  CHECK(table.out.find("bn1") != std::string::npos);
+}
+
+TEST_CASE("run reads and writes NumPy arrays, normalized as in training") {
+  const Folder folder;
+  const std::string weights = trained_blobs(folder);
+  constexpr int64_t kItems = 5;
+  std::vector<float> values(kItems * 6);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7) / 4;
+  const Tensor input = Tensor::from<float>({kItems, 6}, values);
+  write_npy(folder / "x.npy", input);
+  write_npy(folder / "x64.npy", input.to(DType::f64));
+
+  const std::vector<std::string> run = {"run", "custom", "--weights", weights};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), run.begin(), run.end());
+    return pleat_in(folder, more);
+  };
+  CHECK(with({"--input", "x.npy", "--output-dir", "a"}).exit_code == 0);
+  CHECK(with({"--input", "x=x.npy", "--output-dir", "b", "--unfolded"}).exit_code == 0);
+  CHECK(with({"--input", "x64.npy", "--output-dir", "c", "--threads", "1"}).exit_code == 0);
+  const Tensor a = read_npy(folder / "a/0.npy"), b = read_npy(folder / "b/0.npy"),
+               c = read_npy(folder / "c/0.npy");
+  REQUIRE(a.shape() == Shape{kItems, 3});
+  REQUIRE(b.shape() == a.shape());
+  CHECK(!fs::exists(folder / "a/1.npy"));
+
+  // The same by the library, with the normalization that the checkpoint keeps.
+  const SafeTensors file = read_safetensors(folder / weights);
+  const json normalization = json::parse(file.metadata.at("normalization"));
+  Dataset data{input.clone(), Tensor(), 0};
+  normalize(data, {normalization["mean"].get<std::vector<float>>(),
+                   normalization["std"].get<std::vector<float>>()});
+  Model model(models::custom(6, 8, 3));
+  StateDict state;
+  for (const auto& [name, unused] : model.state_dict()) state.emplace_back(name, *find(file.tensors, name));
+  model.load_state_dict(state);
+  model.eval();
+  const Tensor expected = model(data.inputs);
+  for (int64_t i = 0; i < a.numel(); ++i) {
+    CHECK(a.data<float>()[i] == expected.data<float>()[i]);
+    CHECK(c.data<float>()[i] == expected.data<float>()[i]);
+    CHECK(b.data<float>()[i] == doctest::Approx(expected.data<float>()[i]).epsilon(1e-4));
+  }
+
+  check_fails(with({"--input", "nowhere.npy"}), "nowhere.npy");
+  check_fails(with({"--input", "wrong=x.npy"}), "wrong");
+  write_npy(folder / "wide.npy", Tensor(Shape{2, 7}));
+  check_fails(with({"--input", "wide.npy"}), "(N, 6)");
+}
+
+TEST_CASE("bench and info: JSON keys, both graph modes") {
+  const Folder folder;
+  const std::vector<std::string> timed = {"median_us", "min_us",  "p99_us", "items_per_s",
+                                          "first_us",  "load_ms", "peak_mb"};
+  for (const char* mode : {"--json", "--unfolded", "--train"}) {
+    CAPTURE(mode);
+    const json bench = result_of(pleat_in(
+        folder, {"bench", "custom", "--batch", "8", "--threads", "1", "--seconds", "0.05", mode, "--json"}));
+    check_positive(bench, timed);
+    CHECK(!bench["isa"].get<std::string>().empty());
+    CHECK(bench["min_us"] <= bench["median_us"]);
+    CHECK(bench["median_us"] <= bench["p99_us"]);
+  }
+  const json info = result_of(pleat_in(folder, {"info", "net", "--json"}));
+  CHECK(info["parameters"] == 10 * 20 + 20 + 2 * 20 + 20 * 10 + 10);
+  CHECK(info["multiply_adds"] == 10 * 20 + 20 * 10);
+  CHECK(info["folded"] == 1);
+  const ProcessResult table = pleat_in(folder, {"info", "mymodel"});
+  CHECK(table.exit_code == 0);
+  CHECK(table.out.find("conv1") != std::string::npos);
+}
+
+TEST_CASE("wrong arguments are said, with what would be right") {
+  const Folder folder;
+  write_blobs(folder / "blobs.csv", 30);
+  check_fails(pleat_in(folder, {}), "--help");
+  check_fails(pleat_in(folder, {"teach"}), "--help");
+  check_fails(pleat_in(folder, {"info", "resnet19"}), "resnet20");
+  check_fails(pleat_in(folder, {"info", "net", "--wide"}), "--wide");
+  check_fails(pleat_in(folder, {"train", "net"}), "--data");
+  check_fails(pleat_in(folder, {"train", "net", "--data", "pictures"}), "digits");
+  check_fails(pleat_in(folder, train_blobs("run", {"--optimizer", "lbfgs"})), "adamw");
+  check_fails(pleat_in(folder, train_blobs("run", {"--schedule", "sine"})), "cosine");
+  check_fails(pleat_in(folder, train_blobs("run", {"--lr", "nan"})), "--lr");
+  check_fails(pleat_in(folder, train_blobs("run", {"--epochs", "0"})), "--epochs");
+  check_fails(pleat_in(folder, train_blobs("run", {"--flip"})), "images");
+  check_fails(pleat_in(folder, {"train", "net", "--data", "csv:blobs.csv"}), "(N, 10)");
+  check_fails(pleat_in(folder, {"train", "mymodel", "--data", "digits"}), "(N, 3, N, N)");
+  check_fails(pleat_in(folder, {"bench", "net", "--train", "--unfolded"}), "--unfolded");
+  check_fails(pleat_in(folder, {"bench", "net", "--train", "--batch", "1", "--seconds", "0.01"}), "batch");
+  check_fails(pleat_in(folder, {"eval", "custom", "--data", "digits"}), "--weights");
+  check_fails(test::run_process(command({"info", "net"}), folder.path(), {"PLEAT_ISA=mmx"}), "mmx");
+  CHECK(!fs::exists(folder / "run"));
+}
+
+TEST_CASE("files that are missing, cut off, damaged or another network's are said") {
+  const Folder folder;
+  const std::string weights = trained_blobs(folder);
+  const auto evaluate = [&](const std::string& model, const std::string& file, const std::string& data) {
+    return pleat_in(folder, {"eval", model, "--weights", file, "--data", data});
+  };
+  check_fails(evaluate("custom", "none.safetensors", "csv:blobs.csv"), "none.safetensors");
+  check_fails(evaluate("net", weights, "csv:blobs.csv"), "custom");
+  check_fails(evaluate("custom", weights, "csv:none.csv"), "none.csv");
+  check_fails(evaluate("custom", weights, "idx:."), "ubyte");
+  check_fails(evaluate("custom", weights, "digits"), "(N, 6)");
+
+  fs::copy_file(folder / weights, folder / "cut.safetensors");
+  fs::resize_file(folder / "cut.safetensors", fs::file_size(folder / weights) - 10);
+  check_fails(evaluate("custom", "cut.safetensors", "csv:blobs.csv"), "cut.safetensors");
+  std::ofstream(folder / "text.safetensors") << "these are no weights, only words";
+  check_fails(evaluate("custom", "text.safetensors", "csv:blobs.csv"), "text.safetensors");
+
+  SafeTensors file = read_safetensors(folder / weights);
+  SafeTensors partial = file;
+  std::erase_if(partial.tensors, [](const auto& entry) { return entry.first == "bn1.running_var"; });
+  write_safetensors(folder / "partial.safetensors", partial);
+  check_fails(evaluate("custom", "partial.safetensors", "csv:blobs.csv"), "bn1.running_var");
+  file.metadata["sizes"] = "{\"features\": 6";
+  write_safetensors(folder / "damaged.safetensors", file);
+  check_fails(evaluate("custom", "damaged.safetensors", "csv:blobs.csv"), "damaged.safetensors");
+
+  std::ofstream(folder / "nan.csv") << "a,b,class\n1,2,0\n3,nan,1\n";
+  const ProcessResult nan =
+      pleat_in(folder, {"train", "custom", "--data", "csv:nan.csv", "--out", "nan-run"});
+  check_fails(nan, "nan.csv");
+  CHECK(nan.err.find('3') != std::string::npos);
+  check_fails(pleat_in(folder, train_blobs("/proc/none")), "/proc/none");
+}
+
+TEST_CASE("a run killed at any moment and resumed ends with the bits of one never killed") {
+  const Folder folder;
+  write_blobs(folder / "blobs.csv", 2000);
+  const std::vector<std::string> options = {
+      "--epochs", "12", "--checkpoint-steps", "7", "--optimizer", "adamw", "--seed", "5"};
+  REQUIRE(pleat_in(folder, train_blobs("whole", options)).exit_code == 0);
+  auto resumed = options;
+  resumed.push_back("--resume");
+  for (const char* moment : {"epoch 1/", "epoch 4/"}) {
+    CAPTURE(moment);
+    Process process(command(train_blobs("killed", resumed)), folder.path(), kVariables);
+    REQUIRE(wait_for_output(process, moment));
+    process.signal(SIGKILL);
+    process.wait();
+  }
+  const json last = [&] {
+    auto arguments = resumed;
+    arguments.push_back("--json");
+    return result_of(pleat_in(folder, train_blobs("killed", arguments)));
+  }();
+  CHECK(last["epochs"] == 12);
+  check_same_tensors(folder / "whole/last.safetensors", folder / "killed/last.safetensors");
+  check_same_tensors(folder / "whole/best.safetensors", folder / "killed/best.safetensors");
+}
+
+TEST_CASE("Ctrl-C saves, says so, and the run can go on") {
+  const Folder folder;
+  write_blobs(folder / "blobs.csv", 2000);
+  const std::vector<std::string> options = {"--epochs", "2000", "--resume"};
+  for (const int number : {SIGINT, SIGTERM}) {
+    Process process(command(train_blobs("run", options)), folder.path(), kVariables);
+    REQUIRE(wait_for_output(process, "epoch "));
+    process.signal(number);
+    const ProcessResult result = process.wait();
+    INFO(result.err);
+    CHECK(result.exit_code == 128 + number);
+    CHECK(result.out.find("--resume") != std::string::npos);
+    CHECK(fs::exists(folder / "run/last.safetensors"));
+  }
+  check_fails(pleat_in(folder, {"train", "custom", "--data", "digits", "--out", "run", "--resume"}),
+              "--resume");
+}

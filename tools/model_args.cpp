@@ -1,0 +1,126 @@
+#include "model_args.hpp"
+
+#include <algorithm>
+
+#include "inputs.hpp"
+#include "pleat/error.hpp"
+#include "pleat/safetensors.hpp"
+
+namespace pleat::tools {
+
+namespace {
+
+std::string joined_names() {
+  std::string text;
+  for (const std::string& name : models::names()) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// Error where the checkpoint is another model's.
+void check_model(const CheckpointInfo& info, const ModelArgs& args) {
+  if (info.model.empty() || info.model == args.model) return;
+  throw Error(args.weights + " holds weights of " + info.model + ", not of " + args.model + ": give " +
+              info.model + " as MODEL");
+}
+
+/// The weights of `file` that the model has a place for. A training checkpoint also holds the optimizer's
+/// state.
+void load_weights(Model& model, const SafeTensors& file, const std::string& path) {
+  StateDict weights;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (!name.starts_with("optimizer.")) weights.emplace_back(name, tensor);
+  }
+  try {
+    model.load_state_dict(weights);
+  } catch (const Error& error) {
+    throw Error(path + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+void ModelArgs::add_to(CLI::App& app, Weights weights_option) {
+  app.add_option("MODEL", model, "Built-in network: " + joined_names())->required()->type_name("");
+  if (weights_option != Weights::none) {
+    CLI::Option* option = app.add_option("--weights", weights, "Weights (safetensors, PyTorch's names)")
+                              ->type_name("FILE")
+                              ->check(CLI::ExistingFile);
+    if (weights_option == Weights::required) {
+      option->required();
+    } else {
+      option->description("Weights (safetensors, PyTorch's names); random without");
+    }
+  }
+  app.add_option("--threads", threads, "Threads to compute with; 0: all CPUs")->check(CLI::Range(0, 1024));
+  app.add_option("--seed", seed, "Seed of everything random")->type_name("N");
+
+  const auto size_option = [&](const char* name, std::optional<int64_t>& target, const char* meaning) {
+    app.add_option(name, target, meaning)
+        ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
+        ->type_name("N")
+        ->group(
+            "Sizes, where the network has a choice (default: the weights' file's, the data's, or its own)");
+  };
+  size_option("--hidden", hidden, "Width of the hidden layer of custom");
+  size_option("--features", features, "Numbers an item of flat input");
+  size_option("--channels", channels, "Channels of images");
+  size_option("--size", size, "Height and width of images, pixels");
+  size_option("--classes", classes, "Classes");
+}
+
+models::Sizes ModelArgs::override_sizes(models::Sizes sizes) const {
+  sizes.hidden = hidden.value_or(sizes.hidden);
+  sizes.features = features.value_or(sizes.features);
+  sizes.channels = channels.value_or(sizes.channels);
+  sizes.height = size.value_or(sizes.height);
+  sizes.width = size.value_or(sizes.width);
+  sizes.classes = classes.value_or(sizes.classes);
+  return sizes;
+}
+
+Tensor OpenedModel::prepare(Tensor inputs) const {
+  if (normalization) {
+    // Under the shape of training, in which channels are channels.
+    Dataset normalized{shaped_for(input, inputs.to(DType::f32).clone(), name), Tensor(), 0};
+    normalize(normalized, *normalization);
+    return normalized.inputs;
+  }
+  return shaped_for(input, inputs.to(DType::f32), name);
+}
+
+void OpenedModel::prepare(Dataset& data) const {
+  data.inputs = prepare(std::move(data.inputs));
+  const int64_t outputs = output[output.rank() - 1];
+  if (outputs != kDynamic && data.classes > outputs) {
+    throw Error(name + " tells " + std::to_string(outputs) + " classes apart; the data has " +
+                std::to_string(data.classes));
+  }
+}
+
+OpenedModel open_model(const ModelArgs& args, const Dataset* data) {
+  models::Sizes sizes = models::default_sizes(args.model);
+  if (data) sizes = sizes_from(*data, sizes);
+  CheckpointInfo info;
+  SafeTensors file;
+  if (!args.weights.empty()) {
+    file = read_safetensors(args.weights);
+    info = CheckpointInfo::from_metadata(file.metadata, args.weights);
+    check_model(info, args);
+    if (info.sizes) sizes = *info.sizes;
+  }
+  sizes = args.override_sizes(sizes);
+
+  Graph graph = models::build(args.model, &sizes);
+  const Shape input = input_shape(graph, args.model), output = output_shape(graph, args.model);
+  OpenedModel opened{args.model,
+                     sizes,
+                     input,
+                     output,
+                     Model(std::move(graph), {args.seed, args.threads}),
+                     std::move(info.normalization)};
+  if (!args.weights.empty()) load_weights(opened.model, file, args.weights);
+  opened.model.eval();
+  return opened;
+}
+
+}  // namespace pleat::tools

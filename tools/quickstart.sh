@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Builds Pleat, trains a network with batch normalization on digits and on Fashion-MNIST, folds it, checks that
+# the folded network predicts the same, and times both.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source tools/packages.sh
+
+fashion=/usr/share/datasets/fashion-mnist
+pleat=build/tools/pleat
+
+install_packages "${build_packages[@]}" "${data_packages[@]}"
+echo "building in build/"
+build_in build -Dbuildtype=release -Dtests=false -Dbench=false
+
+# field NAME JSON: the value of that name in a JSON object.
+field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,}\"]*\).*/\1/p" <<<"$2"; }
+# median_us ARGUMENT...: the median time of a run.
+median_us() { field median_us "$("$pleat" bench "$@" --batch 64 --seconds 1 --json 2>/dev/null)"; }
+
+table=""
+# learn NAME DATA EPOCHS: trains, folds, verifies and times; adds a line to the table.
+learn() {
+  local name=$1 data=$2 out=runs/quickstart-$1 trained folded
+  echo "training on $name"
+  "$pleat" train cnn --data "$data" --epochs "$3" --batch 64 --lr 0.05 --seed 1 --out "$out" --json \
+    >"$out.json" 2>"$out.log" || { cat "$out.log" >&2; return 1; }
+  trained=$(tail -n 1 "$out.json")
+  folded=$("$pleat" fold cnn --weights "$out/best.safetensors" --data "$data" --json 2>/dev/null)
+  if [ "$(field predictions_agree "$folded")" != true ]; then
+    echo "the folded network predicts otherwise than the unfolded one: $folded" >&2
+    return 1
+  fi
+  table+=$(awk -v name="$name" -v accuracy="$(field best_accuracy "$trained")" \
+    -v seconds="$(field seconds "$trained")" -v error="$(field max_error "$folded")" \
+    -v unfolded="$(median_us cnn --weights "$out/best.safetensors" --unfolded)" \
+    -v folded="$(median_us cnn --weights "$out/best.safetensors")" \
+    'BEGIN { printf "%-14s %7.2f %% %8.1f s %11.1e %9.0f us %9.0f us %8.2fx", name, accuracy * 100, seconds, error,
+             unfolded, folded, unfolded / folded }')$'\n'
+}
+
+mkdir -p runs
+learn digits digits 10
+learn fashion-mnist "idx:$fashion" 2
+printf '\n%-14s %9s %10s %11s %12s %12s %9s\n%s' "cnn on" accuracy training "fold error" "unfolded/64" "folded/64" \
+  "speed-up" "$table"
+echo "all predictions of the folded networks agree with the unfolded ones'"
