@@ -13,6 +13,7 @@ ops.safetensors: metadata "cases" is a JSON list. A case is a small network, whi
     inputs    {"x": shape of one step}
     nodes     [{"name", "type", "args", "inputs"}]: layers with PyTorch's argument names; the last one is the output
     mode      "train" or "eval"; layers in "frozen" are in eval mode in either
+    gradient_scale  absent, or: deviations of gradients are relative to this at least
     loss      absent, or {"kind": "cross_entropy"|"mse", "label_smoothing"}, on the output and "target"
 and its tensors are, with the steps stacked in front where (S):
     NAME/in/x (S), NAME/target (S)        what goes in
@@ -409,7 +410,9 @@ def batch_norm(cases):
     cases.add("batchnorm of tiny values", (4, 3, 4, 4), image, steps=2, values=spread(0, 1e-3), eval_run=True)
     cases.add("batchnorm of a constant", (4, 3, 2, 3), image, values=spread(2.5, 0.0), eval_run=True)
     cases.add("batchnorm on one item", (1, 3, 4, 5), image, steps=2, eval_run=True)
-    cases.add("batchnorm on two items", (2, 9), [node("bn", "BatchNorm1d", num_features=9)], steps=5, eval_run=True)
+    # Of two items one is at +1, the other at -1: the input's gradient is what remains of terms near 1.
+    cases.add("batchnorm on two items", (2, 9), [node("bn", "BatchNorm1d", num_features=9)], steps=5, eval_run=True,
+              gradient_scale=1)
     cases.add("batchnorm of 17 channels", (3, 17, 3, 3), [node("bn", "BatchNorm2d", num_features=17)], eval_run=True)
     cases.add("batchnorm, relu", (3, 4, 3, 5), chain(("bn", "BatchNorm2d", dict(num_features=4)), ("relu", "ReLU", {})),
               steps=2, eval_run=True)
@@ -418,7 +421,7 @@ def batch_norm(cases):
               steps=2, eval_run=True)
     frozen = chain(("conv", "Conv2d", dict(in_channels=2, out_channels=4, kernel_size=3)),
                    ("bn", "BatchNorm2d", dict(num_features=4)), ("relu", "ReLU", {}), ("pool", "GlobalAvgPool", {}),
-                   ("fc", "Linear", dict(in_features=4, out_features=3)), ("bn2", "BatchNorm1d", dict(num_features=3)))
+                   ("fc", "Linear", dict(in_features=4, out_features=3, bias=False)), ("bn2", "BatchNorm1d", dict(num_features=3)))
     cases.add("a frozen batchnorm while others train", (4, 2, 6, 5), frozen, steps=3, frozen=["bn"], eval_run=True)
     alone = [node("bn", "BatchNorm1d", num_features=4)]
     cases.add("a frozen batchnorm alone", (3, 4), alone, steps=2, frozen=["bn"], eval_run=True)
