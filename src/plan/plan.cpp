@@ -64,17 +64,8 @@ class Planner {
         made.place = Place::persistent;
         made.tensor = value.data;
       }
+      if (value.type.dtype == DType::f64) plan_.compute = DType::f64;
       plan_.buffers.push_back(std::move(made));
-    }
-    // What nobody reads does not count: folding leaves f64 constants behind.
-    const auto in_double = [&](ValueId id) {
-      return id != kAbsent && graph_.value(id).type.dtype == DType::f64;
-    };
-    for (const Node& node : graph_.nodes) {
-      if (std::any_of(node.inputs.begin(), node.inputs.end(), in_double) ||
-          std::any_of(node.outputs.begin(), node.outputs.end(), in_double)) {
-        plan_.compute = DType::f64;
-      }
     }
     for (size_t i = 0; i < graph_.inputs.size(); ++i) {
       Buffer& input = buffer(graph_.inputs[i]);
