@@ -64,7 +64,6 @@ class Planner {
         made.place = Place::persistent;
         made.tensor = value.data;
       }
-      if (value.type.dtype == DType::f64) plan_.compute = DType::f64;
       plan_.buffers.push_back(std::move(made));
     }
     for (size_t i = 0; i < graph_.inputs.size(); ++i) {
@@ -76,6 +75,11 @@ class Planner {
   }
 
   void make_steps() {
+    for (const Node& node : graph_.nodes) {
+      for (ValueId output : node.outputs) {
+        if (graph_.value(output).type.dtype == DType::f64) plan_.compute = DType::f64;
+      }
+    }
     for (const Node& node : graph_.nodes) {
       const OpDef& op = definition(node.attributes);
       if (op.is_view) {

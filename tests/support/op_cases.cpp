@@ -5,6 +5,7 @@ namespace pleat::test {
 std::vector<OpCase> batch_norm_cases();
 std::vector<OpCase> conv_cases();
 std::vector<OpCase> elementwise_cases();
+std::vector<OpCase> linear_cases();
 std::vector<OpCase> pool_cases();
 
 std::vector<OpCase> op_cases() {
@@ -13,6 +14,7 @@ std::vector<OpCase> op_cases() {
            batch_norm_cases,
            conv_cases,
            elementwise_cases,
+           linear_cases,
            pool_cases,
        }) {
     for (OpCase& one : family()) cases.push_back(std::move(one));

@@ -375,7 +375,11 @@ void gemm_multiply_rows(int64_t m, int64_t n, int64_t k, const float* a, int64_t
                         int64_t b_stride, float* c, int64_t c_stride, const Epilogue<float>* epilogue) {
   const TileOutput out = tile_output(c, c_stride, false, epilogue);
   int64_t i = 0;
-  for (; i + 2 <= m; i += 2) dot_rows<2>(n, k, a + i * a_stride, a_stride, b, b_stride, at(out, i, 0));
+  for (; i + 3 <= m; i += 3) dot_rows<3>(n, k, a + i * a_stride, a_stride, b, b_stride, at(out, i, 0));
+  if (i + 2 <= m) {
+    dot_rows<2>(n, k, a + i * a_stride, a_stride, b, b_stride, at(out, i, 0));
+    i += 2;
+  }
   if (i < m) dot_rows<1>(n, k, a + i * a_stride, a_stride, b, b_stride, at(out, i, 0));
   if (out.activation != Activation::none) activate_block(out, m, n);
 }
