@@ -2,48 +2,68 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <vector>
 
 #include "ops/context.hpp"
 
 namespace pleat::test {
 
-/// Runs one op by itself, with the active kernels of T, on tensors of T (and i64); null: an absent input.
-/// Inputs that the op mutates change. Outputs start as NaN.
+/// One op by itself, with the active kernels of T, on tensors of T (and i64); null: an absent input. Inputs
+/// that the op mutates change. Outputs start as NaN.
+template <class T>
+class OpRunner {
+ public:
+  OpRunner(const ops::Attributes& attributes, const std::vector<Tensor*>& inputs)
+      : attributes_(attributes), op_(definition(attributes)) {
+    InputTypes types;
+    for (Tensor* tensor : inputs) {
+      types.push_back(tensor ? &types_.emplace_back(ValueType{tensor->dtype(), tensor->shape()}) : nullptr);
+      in_.push_back({tensor ? tensor->raw() : nullptr, types.back()});
+    }
+    for (const ValueType& type : op_.infer(attributes_, types)) {
+      Tensor& tensor = outputs_.emplace_back(type.shape, type.dtype);
+      if (type.dtype == dtype_of<T>()) std::ranges::fill(tensor.template span<T>(), T(NAN));
+      out_.push_back({tensor.raw(), &types_.emplace_back(type)});
+    }
+    const Workspace need = op_.workspace ? op_.workspace(attributes_, types, dtype_of<T>()) : Workspace{};
+    worker_stride_ = (need.per_worker + 63) / 64 * 64;
+    shared_ = bytes(need.shared);
+    workers_ = bytes(worker_stride_ * static_cast<size_t>(max_workers()));
+  }
+  OpRunner(const OpRunner&) = delete;
+
+  void run() {
+    RunArguments arguments{};
+    arguments.inputs = in_.data();
+    arguments.input_count = static_cast<int>(in_.size());
+    arguments.outputs = out_.data();
+    arguments.workspace = shared_.raw();
+    arguments.worker_workspace = static_cast<std::byte*>(workers_.raw());
+    arguments.worker_stride = worker_stride_;
+    arguments.kernels = &kernels::active_table<T>();
+    (sizeof(T) == sizeof(float) ? op_.run_f32 : op_.run_f64)(attributes_, arguments);
+  }
+  std::vector<Tensor>& outputs() { return outputs_; }
+
+ private:
+  static Tensor bytes(size_t size) { return Tensor({static_cast<int64_t>(size / sizeof(float) + 1)}); }
+
+  ops::Attributes attributes_;
+  const OpDef& op_;
+  std::deque<ValueType> types_;
+  std::vector<TensorRef> in_, out_;
+  std::vector<Tensor> outputs_;
+  size_t worker_stride_ = 0;
+  Tensor shared_, workers_;
+};
+
+/// Runs the op once; its outputs.
 template <class T>
 std::vector<Tensor> run_op(const ops::Attributes& attributes, const std::vector<Tensor*>& inputs) {
-  const OpDef& op = definition(attributes);
-  std::vector<ValueType> types(inputs.size());
-  InputTypes input_types(inputs.size());
-  std::vector<TensorRef> in(inputs.size());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i] == nullptr) continue;
-    types[i] = {inputs[i]->dtype(), inputs[i]->shape()};
-    input_types[i] = &types[i];
-    in[i] = {inputs[i]->raw(), &types[i]};
-  }
-  const std::vector<ValueType> output_types = op.infer(attributes, input_types);
-  std::vector<Tensor> outputs;
-  std::vector<TensorRef> out;
-  for (const ValueType& type : output_types) {
-    Tensor& tensor = outputs.emplace_back(type.shape, type.dtype);
-    if (type.dtype == dtype_of<T>()) std::ranges::fill(tensor.template span<T>(), T(NAN));
-    out.push_back({tensor.raw(), &type});
-  }
-  const Workspace need = op.workspace ? op.workspace(attributes, input_types, dtype_of<T>()) : Workspace{};
-  const size_t stride = (need.per_worker + 63) / 64 * 64;
-  const auto floats = [](size_t bytes) { return Shape{static_cast<int64_t>(bytes / 4 + 1)}; };
-  Tensor shared(floats(need.shared)), workers(floats(stride * static_cast<size_t>(max_workers())));
-  RunArguments arguments{};
-  arguments.inputs = in.data();
-  arguments.input_count = static_cast<int>(in.size());
-  arguments.outputs = out.data();
-  arguments.workspace = shared.raw();
-  arguments.worker_workspace = static_cast<std::byte*>(workers.raw());
-  arguments.worker_stride = stride;
-  arguments.kernels = &kernels::active_table<T>();
-  (sizeof(T) == 4 ? op.run_f32 : op.run_f64)(attributes, arguments);
-  return outputs;
+  OpRunner<T> runner(attributes, inputs);
+  runner.run();
+  return runner.outputs();
 }
 
 }  // namespace pleat::test

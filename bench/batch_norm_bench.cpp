@@ -1,0 +1,74 @@
+// Batch norm in training: forward, and forward + backward with ReLU fused, beside a plain copy of x. GB/s
+// count the bytes that must move: forward reads x and writes y; backward reads x and dy and writes dx.
+
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+
+#include "base/random.hpp"
+#include "support/run_op.hpp"
+
+namespace {
+
+using namespace pleat;
+
+Shape shape_of(const benchmark::State& state) {
+  Shape shape{state.range(0), state.range(1)};
+  for (int i = 2; i < 4 && state.range(i) > 0; ++i) shape.push_back(state.range(i));
+  return shape;
+}
+
+Tensor random_tensor(const Shape& shape) {
+  Tensor tensor(shape);
+  Random random(1);
+  for (float& v : tensor.span<float>()) v = static_cast<float>(random.uniform(-1, 1));
+  return tensor;
+}
+
+void count_bytes(benchmark::State& state, const Tensor& x, int64_t tensors_moved) {
+  state.SetBytesProcessed(state.iterations() * tensors_moved * static_cast<int64_t>(x.bytes()));
+}
+
+void batch_norm_copy(benchmark::State& state) {
+  const Tensor x = random_tensor(shape_of(state));
+  Tensor y(x.shape());
+  for (auto _ : state) {
+    const int64_t n = x.numel();
+    parallel_for(n, 1 << 18, [&](int64_t begin, int64_t end) {
+      std::memcpy(y.data<float>() + begin, x.data<float>() + begin, static_cast<size_t>(end - begin) * 4);
+    });
+    benchmark::ClobberMemory();
+  }
+  count_bytes(state, x, 2);
+}
+
+void batch_norm(benchmark::State& state, bool backward) {
+  Tensor x = random_tensor(shape_of(state)), dy = x.clone();
+  const Shape channels{x.shape()[1]};
+  Tensor weight = random_tensor(channels), bias = random_tensor(channels), mean(channels), var(channels);
+  ops::BatchNorm attributes;
+  attributes.spatial_dims = x.shape().rank() == 2 ? 1 : 2;
+  attributes.batch_statistics = true;
+  attributes.activation = backward ? Activation::relu : Activation::none;
+  test::OpRunner<float> forward(attributes, {&x, &weight, &bias, &mean, &var, nullptr, nullptr});
+  forward.run();
+  ops::BatchNormGradient gradient;
+  gradient.activation = attributes.activation;
+  test::OpRunner<float> back(gradient, {&x, &dy, &forward.outputs()[1], nullptr});
+  for (auto _ : state) {
+    forward.run();
+    if (backward) back.run();
+  }
+  count_bytes(state, x, backward ? 5 : 2);
+}
+
+void shapes(benchmark::internal::Benchmark* bench) {
+  bench->Args({32, 64, 112, 112})->Args({32, 256, 56, 56})->Args({32, 2048, 7, 7})->Args({128, 16, 32, 32});
+  bench->Args({1024, 512, 0, 0})->Args({64, 20, 0, 0})->UseRealTime()->Unit(benchmark::kMicrosecond);
+}
+
+BENCHMARK(batch_norm_copy)->Apply(shapes);
+BENCHMARK_CAPTURE(batch_norm, forward, false)->Apply(shapes);
+BENCHMARK_CAPTURE(batch_norm, forward_backward_relu, true)->Apply(shapes);
+
+}  // namespace
