@@ -12,9 +12,10 @@ namespace pleat {
 /// How per-channel ops cut x (batch, channels, spatial...), by its shape alone.
 ///
 /// Where planes are long enough for vectors, a group is one channel, cut in chunks of at most 4096 values: a
-/// part of a plane, or several short planes. Short planes (spatial < 16, so also (N, C)) are seen as rows of
-/// channels * spatial columns; a group is some 512 columns, a chunk 128 rows. Coefficients have an entry a
-/// channel, or a column; partial sums one for each entry and chunk.
+/// part of a plane, or several short planes. Short planes (spatial < 16, so also (N, C), or < 64 where the
+/// batch is large enough) are seen as rows of channels * spatial columns; a group is some 512 columns, a
+/// chunk 128 rows. Coefficients have an entry a channel, or a column; partial sums one for each entry and
+/// chunk.
 class BatchNormLayout {
  public:
   static constexpr int64_t kChunkValues = 4096, kChunkRows = 128, kGroupColumns = 512, kShortPlane = 16;
@@ -27,7 +28,10 @@ class BatchNormLayout {
   };
 
   explicit BatchNormLayout(const Shape& x)
-      : batch_(x[0]), channels_(x[1]), spatial_(x.product(2, x.rank())), columns_(spatial_ < kShortPlane) {
+      : batch_(x[0]),
+        channels_(x[1]),
+        spatial_(x.product(2, x.rank())),
+        columns_(spatial_ < kShortPlane || (spatial_ < 4 * kShortPlane && batch_ >= 2 * kShortPlane)) {
     if (columns_) {
       group_channels_ = std::max<int64_t>(1, kGroupColumns / std::max<int64_t>(1, spatial_));
       planes_ = kChunkRows;

@@ -42,9 +42,10 @@ OpCase batch_norm_case(const Shape& x, const Options& o) {
 std::vector<OpCase> batch_norm_cases() {
   std::vector<OpCase> cases;
   // Rank, planes shorter and longer than vectors, rows of several tiles of columns, several chunks.
-  for (const Shape& x : {Shape{2, 1}, Shape{2, 20}, Shape{5, 3}, Shape{131, 2}, Shape{3, 4, 1},
-                         Shape{3, 4, 2}, Shape{2, 3, 15}, Shape{2, 3, 16}, Shape{1, 2, 37}, Shape{3, 2, 2, 2},
-                         Shape{2, 3, 5, 7}, Shape{4, 2, 1, 1}, Shape{2, 2, 2, 3, 4}, Shape{1, 3, 3, 3, 3}}) {
+  for (const Shape& x :
+       {Shape{2, 1}, Shape{2, 20}, Shape{5, 3}, Shape{131, 2}, Shape{3, 4, 1}, Shape{3, 4, 2},
+        Shape{2, 3, 15}, Shape{2, 3, 16}, Shape{1, 2, 37}, Shape{3, 2, 2, 2}, Shape{2, 3, 5, 7},
+        Shape{4, 2, 1, 1}, Shape{33, 2, 4, 5}, Shape{2, 2, 2, 3, 4}, Shape{1, 3, 3, 3, 3}}) {
     cases.push_back(batch_norm_case(x, {}));
     // Of two values a channel the gradient nearly vanishes: it is what remains of terms a thousand times
     // larger.
