@@ -27,7 +27,7 @@ training.safetensors: metadata "cases" likewise, with "model" (a built-in model)
     batch       step s takes `batch` rows from row s * batch on, modulo their number
     optimizer   {"kind": "sgd"|"adam"|"adamw", ...}; lr_factor: by which lr is multiplied, one a step
     compare     what must agree: "loss", "final" (weights and running statistics), "eval"
-and NAME/loss64, NAME/loss32, NAME/norm64 (of all gradients), NAME/final/fc1.weight, NAME/eval_out (all rows).
+and NAME/loss64, NAME/loss32, NAME/final/fc1.weight, NAME/eval_out (all rows).
 """
 import argparse
 import json
@@ -559,7 +559,6 @@ def training(cases, tensors, digits_file):
         loss64, norm64, final, y = train(case, nodes, inits[init], x, target, torch.float64)
         loss32, _, final32, _ = train(case, nodes, inits[init], x, target, torch.float32)
         tensors[f"{name}/loss64"], tensors[f"{name}/loss32"] = loss64, loss32
-        tensors[f"{name}/norm64"] = norm64
         if "final" in compare:
             for key, value in final.items():
                 tensors[f"{name}/final/{key}"] = value if value.dtype == np.int64 else f32(value)

@@ -93,15 +93,16 @@ void follow(const GoldenFile& file, const json& run) {
     losses.push_back(trainer.step(batch_of(x, step * batch, batch), batch_of(target, step * batch, batch),
                                   run.at("lr_factor").at(static_cast<size_t>(step)).get<double>()));
   }
-  for (const char* precision : {"/loss64", "/loss32"}) {
-    const double off = loss_deviation(losses, file.tensor(name + precision));
-    MESSAGE(name << precision << ": " << off);
-    CHECK(off < 1e-4);
+  for (const std::string precision : {"/loss64", "/loss32"}) {
+    CAPTURE(precision);
+    CHECK(loss_deviation(losses, file.tensor(name + precision)) < 1e-4);
   }
   for (const json& what : run.at("compare")) {
     if (what == "final") {
       const StateDict state = model.state_dict();
-      for (const auto& [key, wanted] : file.group(name + "/final")) {
+      const StateDict finals = file.group(name + "/final");
+      REQUIRE(finals.size() == state.size());
+      for (const auto& [key, wanted] : finals) {
         CAPTURE(key);
         const Tensor* got = find(state, key);
         REQUIRE(got != nullptr);
