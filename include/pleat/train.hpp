@@ -22,21 +22,27 @@ struct Loss {
 };
 
 /// One training step after another on a model: forward, loss, backward, optimizer update, as one planned
-/// graph.
+/// graph. The model's own mode does not matter and stays as it is.
 class Trainer {
  public:
-  /// The model must have one input and one output and outlive the trainer.
+  /// The model must have one input and one output and outlive the trainer. Error for options that cannot be.
   Trainer(Model& model, Loss loss, Optimizer optimizer);
+  Trainer(Trainer&&) noexcept;
   ~Trainer();
 
   /// One step on a batch; the loss before it. target: i64 (N) for cross entropy, f32 like the output for MSE.
-  /// lr: optimizer's own times lr_factor. Error where the loss is not finite; the weights were then not
-  /// changed.
+  /// lr: optimizer's own times lr_factor. Error where a label is not a class, and where the loss or the norm
+  /// of clipped gradients is not finite; parameters, running statistics and optimizer state are then those
+  /// from before the step.
   double step(const Tensor& input, const Tensor& target, double lr_factor = 1);
+  /// Steps done, counting those of a loaded state.
+  int64_t steps() const;
 
-  /// Momentum and moment buffers, step count, dropout's counters: what a resumed run needs beside the
-  /// weights.
+  /// What a resumed run needs beside the weights: "optimizer.fc1.weight.momentum_buffer", or "exp_avg" and
+  /// "exp_avg_sq"; "optimizer.step"; dropout's counters. Shares the trainer's storage but for the step.
   StateDict state_dict() const;
+  /// Copies every tensor in. Error where a name is missing or unknown, or a shape differs; then nothing was
+  /// changed.
   void load_state_dict(const StateDict& state);
 
   struct Impl;
@@ -50,18 +56,23 @@ struct Evaluation {
 };
 
 /// Accuracy and mean cross entropy of a model on a data set, in eval mode. The model's mode is restored.
+/// Error where a label is not one of the model's classes.
 Evaluation evaluate(Model& model, const Dataset& data, int64_t batch_size = 256);
 
 /// One line of metrics.jsonl.
 struct EpochMetrics {
-  int64_t epoch;  ///< from 1
-  double train_loss, test_loss, test_accuracy, lr, seconds, images_per_s;
+  int64_t epoch;                    ///< from 1
+  double train_loss;                ///< mean over the epoch's items of the loss at their step
+  double test_loss, test_accuracy;  ///< NaN (null in metrics.jsonl) where there is no test data
+  double lr;                        ///< at the last step
+  double seconds;                   ///< of training and validation
+  double images_per_s;              ///< of training, with the making of batches
 };
 
 struct FitOptions {
   int64_t epochs = 10;
   int64_t batch_size = 64;
-  Loss loss;
+  Loss loss;  ///< mse: against one-hot labels
   Optimizer optimizer;
   Schedule schedule;
   Augmentation augmentation;
@@ -70,26 +81,33 @@ struct FitOptions {
   std::filesystem::path out;     ///< checkpoints and metrics go there; empty: nowhere
   int64_t checkpoint_steps = 0;  ///< also save every so many steps; 0: each epoch
   bool resume = false;           ///< continue from out/last.safetensors where it exists
-  std::map<std::string, std::string> metadata;  ///< kept in the checkpoints
+  std::map<std::string, std::string> metadata;  ///< kept in the checkpoints, beside our own "fit"
   const std::atomic<bool>* stop =
       nullptr;  ///< set (by a signal handler): save and return after the current step
-  /// Called after each step: steps done and to do in this run, images/s, loss.
+  /// Called after each step: steps done, counting those before a resume, and in the whole run; images/s of
+  /// this call; loss.
   std::function<void(int64_t step, int64_t total, double images_per_s, double loss)> on_step;
   std::function<void(const EpochMetrics&)> on_epoch;
   std::function<void(const std::string&)>
-      on_note;  ///< things worth saying: a merged last batch, an early stop
+      on_note;  ///< things worth saying: a merged last batch, an early stop, a resume
 };
 
 struct FitResult {
-  int64_t epochs = 0;  ///< finished, counting those before a resume
-  double train_loss = 0, test_accuracy = 0, best_accuracy = 0, seconds = 0, images_per_s = 0;
+  int64_t epochs = 0;     ///< finished, counting those before a resume
+  double train_loss = 0;  ///< of the last finished epoch, as the next
+  double test_accuracy = 0;
+  double best_accuracy = 0;
+  double seconds = 0;       ///< of this call
+  double images_per_s = 0;  ///< of this call's training; 0 where it made no step
   bool interrupted = false, stopped_early = false;
 };
 
-/// Trains with shuffling, validation on the folded network each epoch, checkpoints (last.safetensors,
-/// best.safetensors) and metrics.jsonl. A run resumed from its checkpoint ends with the same bits as one
-/// never stopped. A last batch of one, which BatchNorm cannot train on, joins the batch before it (said
-/// through on_note).
+/// Trains with shuffling, validation on the folded network each epoch, checkpoints (last.safetensors with the
+/// optimizer's state, best.safetensors) and metrics.jsonl, each written whole or not at all. A run resumed
+/// from its checkpoint ends with the same bits as one never stopped, whenever it was killed. Error where a
+/// checkpoint was made with other options or data: it names what differs (more epochs are fine where the
+/// schedule does not depend on them). A last batch of one, which BatchNorm cannot train on, joins the batch
+/// before it (said through on_note).
 FitResult fit(Model& model, const Split& data, const FitOptions& options);
 
 }  // namespace pleat

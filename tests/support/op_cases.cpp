@@ -6,6 +6,7 @@ std::vector<OpCase> batch_norm_cases();
 std::vector<OpCase> conv_cases();
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> linear_cases();
+std::vector<OpCase> loss_cases();
 std::vector<OpCase> pool_cases();
 
 std::vector<OpCase> op_cases() {
@@ -15,6 +16,7 @@ std::vector<OpCase> op_cases() {
            conv_cases,
            elementwise_cases,
            linear_cases,
+           loss_cases,
            pool_cases,
        }) {
     for (OpCase& one : family()) cases.push_back(std::move(one));

@@ -1,0 +1,89 @@
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "api/labels.hpp"
+#include "base/format.hpp"
+#include "pleat/train.hpp"
+
+namespace pleat {
+namespace {
+
+/// eval() for as long as it lives.
+class EvalMode {
+ public:
+  explicit EvalMode(Model& model) : model_(model), was_training_(model.training()) { model.eval(); }
+  EvalMode(const EvalMode&) = delete;
+  EvalMode& operator=(const EvalMode&) = delete;
+  ~EvalMode() { model_.train(was_training_); }
+
+ private:
+  Model& model_;
+  bool was_training_;
+};
+
+Tensor rows(const Tensor& all, int64_t begin, int64_t end) {
+  Shape shape = all.shape();
+  shape[0] = end - begin;
+  Tensor part(shape, all.dtype());
+  const size_t row = all.bytes() / static_cast<size_t>(all.shape()[0]);
+  std::memcpy(part.raw(), static_cast<const std::byte*>(all.raw()) + static_cast<size_t>(begin) * row,
+              part.bytes());
+  return part;
+}
+
+/// log(sum exp(x)) - x[label], and whether x[label] is the first largest; never with NaN among x.
+double cross_entropy(const float* x, int64_t classes, int64_t label, bool& correct) {
+  int64_t largest = 0;
+  for (int64_t c = 1; c < classes; ++c) {
+    if (x[c] > x[largest]) largest = c;
+  }
+  double sum = 0;
+  for (int64_t c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(x[c]) - x[largest]);
+  correct = largest == label && !std::isnan(sum);
+  return std::log(sum) + static_cast<double>(x[largest]) - x[label];
+}
+
+}  // namespace
+
+void check_labels(std::string_view who, const Tensor& labels, int64_t classes) {
+  const int64_t* label = labels.data<int64_t>();
+  for (int64_t i = 0; i < labels.numel(); ++i) {
+    if (label[i] < 0 || label[i] >= classes) {
+      fail(who, ": label ", label[i], " at position ", i, " is not one of the network's ", classes,
+           " classes: it must be in [0, ", classes, ")");
+    }
+  }
+}
+
+Evaluation evaluate(Model& model, const Dataset& data, int64_t batch_size) {
+  if (batch_size < 1) fail("evaluate: the batch size must be positive, got ", batch_size);
+  if (data.size() == 0) fail("evaluate: the data set is empty");
+  if (data.inputs.shape()[0] != data.size()) {
+    fail("evaluate: ", data.inputs.shape()[0], " inputs have ", data.size(), " labels");
+  }
+  const EvalMode mode(model);
+  const auto start = std::chrono::steady_clock::now();
+  const int64_t* labels = std::as_const(data.labels).data<int64_t>();
+  double loss = 0;
+  int64_t hits = 0;
+  for (int64_t begin = 0; begin < data.size(); begin += batch_size) {
+    const int64_t end = std::min(begin + batch_size, data.size());
+    const Tensor logits = model(rows(data.inputs, begin, end));
+    if (logits.shape().rank() != 2) {
+      fail("evaluate: needs a network with output (N, classes), got ", logits.shape().str());
+    }
+    const int64_t classes = logits.shape()[1];
+    if (begin == 0) check_labels("evaluate", data.labels, classes);
+    for (int64_t i = begin; i < end; ++i) {
+      bool correct = false;
+      loss += cross_entropy(logits.data<float>() + (i - begin) * classes, classes, labels[i], correct);
+      hits += correct;
+    }
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const double n = static_cast<double>(data.size());
+  return {.accuracy = static_cast<double>(hits) / n, .loss = loss / n, .images_per_s = n / seconds.count()};
+}
+
+}  // namespace pleat

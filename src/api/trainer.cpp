@@ -1,0 +1,293 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "api/labels.hpp"
+#include "api/model_impl.hpp"
+#include "base/format.hpp"
+#include "graph/edit.hpp"
+#include "passes/differentiate.hpp"
+#include "passes/pipeline.hpp"
+#include "pleat/train.hpp"
+
+namespace pleat {
+namespace {
+
+constexpr std::string_view kPrefix = "optimizer.";
+
+void check(const Optimizer& optimizer) {
+  const auto need = [](bool holds, const auto&... text) {
+    if (!holds) fail("optimizer: ", text...);
+  };
+  const auto not_negative = [&](std::string_view name, double value) {
+    need(value >= 0 && std::isfinite(value), name, " must not be negative, got ", value);
+  };
+  not_negative("clip_grad_norm", optimizer.clip_grad_norm);
+  std::visit(
+      [&]<class Method>(const Method& method) {
+        not_negative("lr", method.lr);
+        not_negative("weight_decay", method.weight_decay);
+        if constexpr (std::is_same_v<Method, SGD>) {
+          not_negative("momentum", method.momentum);
+          need(!method.nesterov || method.momentum > 0, "nesterov needs a momentum");
+        } else {
+          not_negative("eps", method.eps);
+          need(method.beta1 >= 0 && method.beta1 < 1, "beta1 must be in [0, 1), got ", method.beta1);
+          need(method.beta2 >= 0 && method.beta2 < 1, "beta2 must be in [0, 1), got ", method.beta2);
+        }
+      },
+      optimizer.method);
+}
+
+double learning_rate(const Optimizer& optimizer) {
+  return std::visit([](const auto& method) { return method.lr; }, optimizer.method);
+}
+
+/// ", and item 3 of the input holds nan" where that is so.
+std::string fault_in(std::string_view what, const Tensor& tensor) {
+  if (tensor.dtype() != DType::f32 || tensor.numel() == 0) return "";
+  const auto values = tensor.span<float>();
+  const auto it = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+  if (it == values.end()) return "";
+  const int64_t per_item = tensor.numel() / (tensor.shape().rank() > 0 ? tensor.shape()[0] : 1);
+  return concat(", and item ", (it - values.begin()) / per_item, " of the batch's ", what, " holds ", *it);
+}
+
+}  // namespace
+
+struct Trainer::Impl {
+  Impl(Model::Impl& trained, Loss loss_kind, Optimizer method)
+      : model(trained), loss(loss_kind), optimizer(std::move(method)) {
+    check(optimizer);
+    const GraphData& graph = model.graph.ir();
+    if (graph.inputs.size() != 1 || graph.outputs.size() != 1) {
+      fail("training needs a network of one input and one output, got ", graph.inputs.size(), " and ",
+           graph.outputs.size());
+    }
+    build();
+  }
+
+  // Forward, loss, backward and updates as one graph: again where a layer was frozen or released.
+  void build();
+  ValueId add_loss();
+  ValueId add_clip(const std::vector<ValueId>& gradients);
+  void add_update(ValueId parameter, ValueId gradient);
+  /// The optimizer's buffer of that name for a parameter; it is there already where the graph is made again.
+  ValueId buffer(ValueId parameter, std::string_view name);
+
+  void check_batch(const Tensor& input, const Tensor& target) const;
+  void run(const Tensor& input, const Tensor& target);
+  [[noreturn]] void fail_step(const Tensor& input, const Tensor& target) const;
+
+  Model::Impl& model;
+  Loss loss;
+  Optimizer optimizer;
+  uint64_t revision = 0;  // of the model's graph, when this one was made
+  GraphData graph;
+  ValueId target = kAbsent, rate = kAbsent, step_number = kAbsent, loss_value = kAbsent, clip = kAbsent;
+  StateDict buffers;   // by their names in state_dict
+  StateDict counters;  // dropout's
+  // What a forward pass changes, and its values before the step: put back where the step fails.
+  std::vector<Tensor> changing, before;
+
+  ExecutorCache executors;
+  Executor* executor = nullptr;  // for the shapes below
+  Shape input_shape, target_shape;
+  int64_t steps = 0, next_step = 1;
+  float rate_now = 0, loss_now = 0;
+  float clip_now[2] = {0, 1};
+};
+
+void Trainer::Impl::build() {
+  PassContext context{.seed = model.options.seed};
+  graph = training_graph(model.graph.ir(), context);
+  revision = model.revision;
+  executors.clear();
+  executor = nullptr;
+  counters.clear();
+  changing.clear();
+  before.clear();
+  for (const ValueInfo& value : graph.values) {
+    if (value.kind != ValueKind::state) continue;
+    changing.push_back(value.data);
+    before.push_back(value.data.clone());
+    if (!value.in_state_dict) counters.emplace_back(concat(kPrefix, value.name), value.data);
+  }
+
+  std::vector<ValueId> parameters;
+  for (ValueId id = 0; id < static_cast<ValueId>(graph.values.size()); ++id) {
+    if (graph.value(id).kind == ValueKind::parameter && graph.value(id).requires_grad) {
+      parameters.push_back(id);
+    }
+  }
+  loss_value = add_loss();
+  rate = add_input(graph, "optimizer.rate", {DType::f32, Shape{}});
+  const bool counts = !std::holds_alternative<SGD>(optimizer.method);
+  step_number = counts ? add_input(graph, "optimizer.step", {DType::i64, Shape{}}) : kAbsent;
+
+  const ValueId one = add_node(graph, "loss.gradient", ops::Fill{1}, {loss_value})[0];
+  std::vector<ValueId> gradients = differentiate(graph, {{loss_value, one}}, parameters);
+  for (size_t i = gradients.size(); i-- > 0;) {
+    if (gradients[i] != kAbsent) continue;  // the loss does not depend on it
+    gradients.erase(gradients.begin() + static_cast<std::ptrdiff_t>(i));
+    parameters.erase(parameters.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  if (parameters.empty()) fail("training: the loss depends on no parameter that requires a gradient");
+  clip = optimizer.clip_grad_norm > 0 ? add_clip(gradients) : kAbsent;
+  for (size_t i = 0; i < parameters.size(); ++i) add_update(parameters[i], gradients[i]);
+
+  graph.outputs = {loss_value};
+  graph.output_names = {"loss"};
+  if (clip != kAbsent) {
+    graph.outputs.push_back(clip);
+    graph.output_names.push_back("clip");
+  }
+  tidy(graph);
+  verify(graph, "the trainer");
+}
+
+ValueId Trainer::Impl::add_loss() {
+  const ValueId output = graph.outputs[0];
+  const ValueType type = graph.value(output).type;
+  if (loss.kind == LossKind::mse) {
+    target = add_input(graph, "loss.target", type);
+    return add_node(graph, "loss", ops::MeanSquaredError{}, {output, target})[0];
+  }
+  if (type.shape.rank() != 2 || type.shape[1] == kDynamic) {
+    fail("training: cross entropy needs a network with output (N, classes), got ", type.shape.str());
+  }
+  target = add_input(graph, "loss.target", {DType::i64, Shape{kDynamic}});
+  return add_node(graph, "loss", ops::CrossEntropy{loss.label_smoothing}, {output, target})[0];
+}
+
+ValueId Trainer::Impl::add_clip(const std::vector<ValueId>& gradients) {
+  return add_node(graph, "clip", ops::ClipGradNorm{optimizer.clip_grad_norm}, gradients)[0];
+}
+
+void Trainer::Impl::add_update(ValueId parameter, ValueId gradient) {
+  const std::string name = graph.value(parameter).name + ".update";
+  // BatchNorm's weight and bias and all biases are the parameters of one dimension.
+  const bool decays = optimizer.decay_norm_and_bias || graph.value(parameter).type.shape.rank() > 1;
+  const auto adam = [&](const auto& method, bool decoupled) {
+    const ops::AdamUpdate attributes{method.beta1, method.beta2, method.eps, decays ? method.weight_decay : 0,
+                                     decoupled};
+    add_node(graph, name, attributes,
+             {parameter, gradient, buffer(parameter, "exp_avg"), buffer(parameter, "exp_avg_sq"), step_number,
+              rate, loss_value, clip});
+  };
+  if (const auto* sgd = std::get_if<SGD>(&optimizer.method)) {
+    const ops::SgdUpdate attributes{sgd->momentum, decays ? sgd->weight_decay : 0, sgd->nesterov};
+    const ValueId momentum = sgd->momentum != 0 ? buffer(parameter, "momentum_buffer") : kAbsent;
+    add_node(graph, name, attributes, {parameter, gradient, momentum, rate, loss_value, clip});
+  } else if (const auto* plain = std::get_if<Adam>(&optimizer.method)) {
+    adam(*plain, /*decoupled=*/false);
+  } else {
+    adam(std::get<AdamW>(optimizer.method), /*decoupled=*/true);
+  }
+}
+
+ValueId Trainer::Impl::buffer(ValueId parameter, std::string_view name) {
+  const ValueType type = graph.value(parameter).type;
+  const std::string full_name = concat(kPrefix, graph.value(parameter).name, ".", name);
+  const ValueId state = add_state(graph, full_name, type, Init{});
+  if (find(buffers, full_name) == nullptr) buffers.emplace_back(full_name, Tensor(type.shape, type.dtype));
+  graph.value(state).data = *find(buffers, full_name);
+  return state;
+}
+
+void Trainer::Impl::check_batch(const Tensor& input, const Tensor& given) const {
+  const auto need = [](std::string_view what, const Tensor& tensor, DType dtype) {
+    if (!tensor.defined() || tensor.dtype() != dtype) {
+      fail("training: the ", what, " must hold ", name_of(dtype),
+           tensor.defined() ? concat(", got ", name_of(tensor.dtype())) : ", got none");
+    }
+  };
+  need("input", input, graph.value(graph.inputs[0]).type.dtype);
+  need("target", given, graph.value(target).type.dtype);
+  if (input.numel() == 0) fail("training: the batch is empty");
+  if (loss.kind == LossKind::cross_entropy) {
+    check_labels("training", given, graph.value(model.graph.ir().outputs[0]).type.shape[1]);
+  }
+}
+
+void Trainer::Impl::run(const Tensor& input, const Tensor& given) {
+  if (executor == nullptr || input.shape() != input_shape || given.shape() != target_shape) {
+    std::vector<Tensor> inputs = {input, given, Tensor(Shape{})};
+    if (step_number != kAbsent) inputs.push_back(Tensor(Shape{}, DType::i64));
+    executor = nullptr;
+    executor = &executors.get(graph, inputs);
+    input_shape = input.shape();
+    target_shape = given.shape();
+  }
+  const void* inputs[] = {input.raw(), given.raw(), &rate_now, &next_step};
+  void* outputs[] = {&loss_now, clip_now};
+  executor->run({inputs, graph.inputs.size()}, {outputs, graph.outputs.size()});
+}
+
+void Trainer::Impl::fail_step(const Tensor& input, const Tensor& given) const {
+  const bool bad_loss = !std::isfinite(loss_now);
+  fail(
+      "training: the ", bad_loss ? "loss" : "gradients' norm", " is ", bad_loss ? loss_now : clip_now[0],
+      " at step ", next_step, " (lr ", rate_now, ")", fault_in("input", input), fault_in("target", given),
+      ". Likely causes: values in the data that are not finite or not normalized, or a learning rate that is "
+      "too high. The weights are those from before the step.");
+}
+
+Trainer::Trainer(Model& model, Loss loss, Optimizer optimizer)
+    : impl_(std::make_unique<Impl>(model.impl(), loss, std::move(optimizer))) {}
+Trainer::Trainer(Trainer&&) noexcept = default;
+Trainer::~Trainer() = default;
+
+double Trainer::step(const Tensor& input, const Tensor& target, double lr_factor) {
+  Impl& impl = *impl_;
+  if (impl.revision != impl.model.revision) impl.build();
+  impl.check_batch(input, target);
+  impl.rate_now = static_cast<float>(learning_rate(impl.optimizer) * lr_factor);
+  impl.next_step = impl.steps + 1;
+  for (size_t i = 0; i < impl.changing.size(); ++i) {
+    std::memcpy(impl.before[i].raw(), std::as_const(impl.changing[i]).raw(), impl.before[i].bytes());
+  }
+  impl.model.arena.execute([&] { impl.run(input, target); });
+  if (!std::isfinite(impl.loss_now) || !std::isfinite(impl.clip_now[0])) {
+    for (size_t i = 0; i < impl.changing.size(); ++i) {
+      std::memcpy(impl.changing[i].raw(), std::as_const(impl.before[i]).raw(), impl.before[i].bytes());
+    }
+    impl.fail_step(input, target);
+  }
+  ++impl.steps;
+  return static_cast<double>(impl.loss_now);
+}
+
+int64_t Trainer::steps() const {
+  return impl_->steps;
+}
+
+StateDict Trainer::state_dict() const {
+  StateDict state = impl_->buffers;
+  state.insert(state.end(), impl_->counters.begin(), impl_->counters.end());
+  state.emplace_back(concat(kPrefix, "step"), Tensor::from<int64_t>(Shape{}, {impl_->steps}));
+  return state;
+}
+
+void Trainer::load_state_dict(const StateDict& state) {
+  const StateDict mine = state_dict();
+  for (const auto& [name, tensor] : state) {
+    const Tensor* wanted = find(mine, name);
+    if (wanted == nullptr) fail("trainer: the optimizer has no '", name, "'");
+    if (wanted->shape() != tensor.shape() || wanted->dtype() != tensor.dtype()) {
+      fail("trainer: ", name, " is ", name_of(wanted->dtype()), " ", wanted->shape().str(), ", got ",
+           name_of(tensor.dtype()), " ", tensor.shape().str());
+    }
+  }
+  for (const auto& [name, tensor] : mine) {
+    if (find(state, name) == nullptr) fail("trainer: '", name, "' is missing from what was given");
+  }
+  for (StateDict* part : {&impl_->buffers, &impl_->counters}) {
+    for (auto& [name, tensor] : *part) {
+      std::memcpy(tensor.raw(), find(state, name)->raw(), tensor.bytes());
+    }
+  }
+  impl_->steps = *find(state, concat(kPrefix, "step"))->data<int64_t>();
+}
+
+}  // namespace pleat
