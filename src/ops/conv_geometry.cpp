@@ -16,6 +16,10 @@ int64_t extent(const ops::Window& window, size_t d) {
   return (window.kernel[d] - 1) * window.dilation[d] + 1;
 }
 
+int64_t output_size(const ops::Window& window, size_t d, int64_t padded) {
+  return (padded - extent(window, d)) / window.stride[d] + 1;
+}
+
 }  // namespace
 
 Shape conv_output(const ops::Window& window, int64_t groups, const Shape& x, const Shape& weight) {
@@ -50,7 +54,7 @@ Shape conv_output(const ops::Window& window, int64_t groups, const Shape& x, con
     }
     padded[d] = x[i] + window.pad_begin[d] + window.pad_end[d];
     too_large |= extent(window, d) > padded[d];
-    y.push_back((padded[d] - extent(window, d)) / window.stride[d] + 1);
+    y.push_back(output_size(window, d, padded[d]));
   }
   if (too_large) {
     fail("conv: kernel ", cross(extent(window, 0), extent(window, 1), flat),
@@ -61,15 +65,11 @@ Shape conv_output(const ops::Window& window, int64_t groups, const Shape& x, con
 
 ConvShape conv_shape(const ops::Window& window, int64_t groups, const Shape& x, const Shape& weight,
                      int64_t lanes) {
-  const Shape y = conv_output(window, groups, x, weight);
-  const bool flat = x.rank() == 3;
-  ConvShape shape{x[0],
-                  groups,
-                  weight[1],
-                  weight[0] / groups,
-                  {flat ? 1 : x[2], x[x.rank() - 1]},
-                  {flat ? 1 : y[2], y[y.rank() - 1]},
-                  window};
+  const std::array<int64_t, 2> in = {x.rank() == 3 ? 1 : x[2], x[x.rank() - 1]};
+  ConvShape shape{x[0], groups, weight[1], weight[0] / groups, in, {}, window};
+  for (size_t d = 0; d < 2; ++d) {
+    shape.out[d] = output_size(window, d, in[d] + window.pad_begin[d] + window.pad_end[d]);
+  }
   const std::array<int64_t, 2> ones = {1, 1}, zeros = {0, 0};
   if (window.kernel == ones && window.stride == ones && window.pad_begin == zeros &&
       window.pad_end == zeros) {
