@@ -79,13 +79,11 @@ models::Sizes ModelArgs::override_sizes(models::Sizes sizes) const {
 }
 
 Tensor OpenedModel::prepare(Tensor inputs) const {
-  if (normalization) {
-    // Under the shape of training, in which channels are channels.
-    Dataset normalized{shaped_for(input, inputs.to(DType::f32).clone(), name), Tensor(), 0};
-    normalize(normalized, *normalization);
-    return normalized.inputs;
-  }
-  return shaped_for(input, inputs.to(DType::f32), name);
+  inputs = shaped_for(input, inputs.to(DType::f32), name);
+  if (!normalization || inputs.numel() == 0) return inputs;
+  Dataset normalized{inputs.clone(), Tensor(Shape{inputs.shape()[0]}, DType::i64), /*classes=*/1};
+  normalize(normalized, *normalization);
+  return normalized.inputs;
 }
 
 void OpenedModel::prepare(Dataset& data) const {

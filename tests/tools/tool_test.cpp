@@ -1,3 +1,4 @@
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -230,7 +231,7 @@ TEST_CASE("run reads and writes NumPy arrays, normalized as in training") {
   // The same by the library, with the normalization that the checkpoint keeps.
   const SafeTensors file = read_safetensors(folder / weights);
   const json normalization = json::parse(file.metadata.at("normalization"));
-  Dataset data{input.clone(), Tensor(), 0};
+  Dataset data{input.clone(), Tensor(Shape{kItems}, DType::i64), /*classes=*/1};
   normalize(data, {normalization["mean"].get<std::vector<float>>(),
                    normalization["std"].get<std::vector<float>>()});
   Model model(models::custom(6, 8, 3));
@@ -328,7 +329,7 @@ TEST_CASE("files that are missing, cut off, damaged or another network's are sai
       pleat_in(folder, {"train", "custom", "--data", "csv:nan.csv", "--out", "nan-run"});
   check_fails(nan, "nan.csv");
   CHECK(nan.err.find('3') != std::string::npos);
-  check_fails(pleat_in(folder, train_blobs("/proc/none")), "/proc/none");
+  check_fails(pleat_in(folder, train_blobs("/proc/none", {"--json"})), "/proc/none");
 }
 
 TEST_CASE("a run killed at any moment and resumed ends with the bits of one never killed") {
