@@ -15,10 +15,12 @@ namespace {
 constexpr int kSums = 12;  // more than latency (4) times units (2)
 constexpr int kRounds = 1 << 18;
 
-// Each loop is the same: kSums independent chains. The result keeps the compiler from dropping it.
+// Each loop is the same: kSums independent chains with starts of their own, or the compiler would make them
+// one. The result keeps it from dropping them.
 #if defined(__x86_64__)
 __attribute__((target("avx512f"))) float chains_512(float x) {
-  __m512 sums[kSums] = {}, a = _mm512_set1_ps(x);
+  __m512 sums[kSums], a = _mm512_set1_ps(x);
+  for (int i = 0; i < kSums; ++i) sums[i] = _mm512_set1_ps(x * static_cast<float>(i));
   for (int round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
     for (__m512& sum : sums) sum = _mm512_fmadd_ps(sum, a, a);
@@ -27,7 +29,8 @@ __attribute__((target("avx512f"))) float chains_512(float x) {
   return _mm512_cvtss_f32(a);
 }
 __attribute__((target("avx2,fma"))) float chains_256(float x) {
-  __m256 sums[kSums] = {}, a = _mm256_set1_ps(x);
+  __m256 sums[kSums], a = _mm256_set1_ps(x);
+  for (int i = 0; i < kSums; ++i) sums[i] = _mm256_set1_ps(x * static_cast<float>(i));
   for (int round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
     for (__m256& sum : sums) sum = _mm256_fmadd_ps(sum, a, a);
@@ -36,7 +39,8 @@ __attribute__((target("avx2,fma"))) float chains_256(float x) {
   return _mm256_cvtss_f32(a);
 }
 float chains_128(float x) {
-  __m128 sums[kSums] = {}, a = _mm_set1_ps(x);
+  __m128 sums[kSums], a = _mm_set1_ps(x);
+  for (int i = 0; i < kSums; ++i) sums[i] = _mm_set1_ps(x * static_cast<float>(i));
   for (int round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
     for (__m128& sum : sums) sum = _mm_add_ps(_mm_mul_ps(sum, a), a);
@@ -46,7 +50,8 @@ float chains_128(float x) {
 }
 #elif defined(__aarch64__)
 float chains_128(float x) {
-  float32x4_t sums[kSums] = {}, a = vdupq_n_f32(x);
+  float32x4_t sums[kSums], a = vdupq_n_f32(x);
+  for (int i = 0; i < kSums; ++i) sums[i] = vdupq_n_f32(x * static_cast<float>(i));
   for (int round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
     for (float32x4_t& sum : sums) sum = vfmaq_f32(a, sum, a);

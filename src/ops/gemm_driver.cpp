@@ -5,16 +5,18 @@
 namespace pleat {
 namespace {
 
-// A panel of B, kDepth deep, stays in the first cache beside one of A; a packed block of A in the second.
+// A panel of B, kDepth deep, stays in the first cache beside one of A; a block's A in the second.
 constexpr int64_t kDepth = 256;
-constexpr int64_t kRows = 168, kFewestRows = 42;  // multiples of most micro-kernels' rows
+constexpr int64_t kRows = 168, kFewestRows = 84;  // multiples of every micro-kernel's rows
 constexpr int64_t kColumns = 512, kFewestColumns = 64;
-constexpr int64_t kWidestPanel = 32;           // columns, of all instruction sets
-constexpr int64_t kTallestPanel = 14;          // rows
-constexpr double kTaskMultiplyAdds = 1 << 19;  // about 10 us
+constexpr int64_t kTallestPanel = 14, kWidestPanel = 32;  // rows of A, columns of B, of all instruction sets
+constexpr double kTaskMultiplyAdds = 1 << 21;             // about 40 us
 constexpr int64_t kMostTasks = 64;
-// Packing a B that is used once costs more than reading it where it lies for up to so many rows of C.
+// A B that is used once is better read where it lies for up to so many rows of C.
 constexpr int64_t kRowsWithoutPacking = 6;
+// So is an A for up to so many columns; fewer where its rows are whole pages apart, in the same cache sets.
+constexpr int64_t kColumnsWithoutPacking = 511, kColumnsWithoutPackingPages = 127;
+constexpr int64_t kPage = 4096;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -65,32 +67,37 @@ kernels::Epilogue<T> shifted(kernels::Epilogue<T> e, int64_t row, int64_t column
   return e;
 }
 
-// One block of C, its sums over [first, last) of k.
 template <class T>
-void multiply_block(const Context<T>& context, const GemmProblem<T>& p, const T* packed_b, const Grid& grid,
-                    int64_t row, int64_t column, int64_t first, int64_t last, T* c, int64_t c_stride,
-                    const kernels::Epilogue<T>* epilogue) {
-  const kernels::GemmKernels<T>& gemm = context.kernels.gemm;
+bool packs_a(const GemmProblem<T>& p) {
+  const bool pages = p.a.row_stride * int64_t{sizeof(T)} % kPage == 0;
+  return p.n > (pages ? kColumnsWithoutPackingPages : kColumnsWithoutPacking);
+}
+
+int64_t packed_a_elements(int64_t m, int64_t k) {
+  return (m + kTallestPanel) * k;
+}
+
+// One block of C, its sums over [first, last) of k. packed_a is null where A is read as it lies.
+template <class T>
+void multiply_block(const kernels::GemmKernels<T>& gemm, const GemmProblem<T>& p, const T* packed_a,
+                    const T* packed_b, const Grid& grid, int64_t row, int64_t column, int64_t first,
+                    int64_t last) {
   const int64_t rows = std::min(grid.rows, p.m - row), columns = std::min(grid.columns, p.n - column);
-  const int64_t padded_n = round_up(p.n, gemm.nr);
-  // A panel of A that few panels of B meet is not worth packing, unless its rows are far apart.
-  const bool pack_a = columns >= 8 * gemm.nr || (columns >= 4 * gemm.nr && p.a.column_stride != 1);
-  kernels::Epilogue<T> block_epilogue;
-  if (epilogue != nullptr) block_epilogue = shifted(*epilogue, row, column);
+  const int64_t padded_m = round_up(p.m, gemm.mr), padded_n = round_up(p.n, gemm.nr);
+  kernels::Epilogue<T> epilogue;
+  if (p.epilogue != nullptr) epilogue = shifted(*p.epilogue, row, column);
+  T* c = p.c + row * p.c_stride + column;
   for (int64_t l = first; l == first || l < last; l += kDepth) {
     const int64_t depth = std::min(kDepth, last - l);
-    const T* a = p.a.data + row * p.a.row_stride + l * p.a.column_stride;
     const T* b = packed_b + l * padded_n + column * depth;
-    T* block = c + row * c_stride + column;
     const bool accumulate = l > first;
-    const auto* e = epilogue != nullptr && l + depth >= last ? &block_epilogue : nullptr;
-    if (pack_a) {
-      T* packed = context.template worker_workspace<T>();
-      gemm.pack_a(rows, depth, a, p.a.row_stride, p.a.column_stride, packed);
-      gemm.multiply(rows, columns, depth, packed, b, block, c_stride, accumulate, e);
+    const auto* e = p.epilogue != nullptr && l + depth >= last ? &epilogue : nullptr;
+    if (packed_a != nullptr) {
+      gemm.multiply(rows, columns, depth, packed_a + l * padded_m + row * depth, b, c, p.c_stride, accumulate,
+                    e);
     } else {
-      gemm.multiply_strided(rows, columns, depth, a, p.a.row_stride, p.a.column_stride, b, block, c_stride,
-                            accumulate, e);
+      gemm.multiply_strided(rows, columns, depth, p.a.data + row * p.a.row_stride + l * p.a.column_stride,
+                            p.a.row_stride, p.a.column_stride, b, c, p.c_stride, accumulate, e);
     }
   }
 }
@@ -149,13 +156,30 @@ void gemm_pack(const kernels::GemmKernels<T>& kernels, int64_t n, int64_t k, Mat
   });
 }
 
+namespace {
+
+// The same for A.
+template <class T>
+void pack_a(const kernels::GemmKernels<T>& kernels, const GemmProblem<T>& p, T* packed) {
+  const int64_t panels = ceil_div(p.m, kernels.mr), pieces = ceil_div(p.k, kDepth);
+  parallel_for(pieces * panels, grain_for(kDepth * kernels.mr / 4), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t l = i / panels * kDepth, row = i % panels * kernels.mr;
+      const int64_t depth = std::min(kDepth, p.k - l);
+      kernels.pack_a(std::min(kernels.mr, p.m - row), depth,
+                     p.a.data + row * p.a.row_stride + l * p.a.column_stride, p.a.row_stride,
+                     p.a.column_stride, packed + l * panels * kernels.mr + row * depth);
+    }
+  });
+}
+
+}  // namespace
+
 Workspace gemm_workspace(int64_t m, int64_t n, int64_t k, DType compute) {
   const Grid grid = grid_for(m, n, k);
   const int64_t parts = grid.parts > 1 ? grid.parts * m * n : 0;
-  const int64_t packed_a = (grid.rows + kTallestPanel) * std::min(k, kDepth);
-  const size_t element = size_of(compute);
-  return {static_cast<size_t>(gemm_packed_elements(n, k) + parts) * element,
-          static_cast<size_t>(packed_a) * element};
+  const int64_t elements = gemm_packed_elements(n, k) + packed_a_elements(m, k) + parts;
+  return {static_cast<size_t>(elements) * size_of(compute), 0};
 }
 
 template <class T>
@@ -163,13 +187,20 @@ void gemm(const Context<T>& context, const GemmProblem<T>& p, T* workspace) {
   if (p.packed_b == nullptr && p.m <= kRowsWithoutPacking && p.a.column_stride == 1 && p.b.row_stride == 1) {
     return multiply_rows(context, p);
   }
+  const kernels::GemmKernels<T>& kernels = context.kernels.gemm;
   const Grid grid = grid_for(p.m, p.n, p.k);
   const T* packed_b = p.packed_b;
   if (packed_b == nullptr) {
-    gemm_pack(context.kernels.gemm, p.n, p.k, p.b, workspace);
+    gemm_pack(kernels, p.n, p.k, p.b, workspace);
     packed_b = workspace;
   }
-  T* parts = workspace + gemm_packed_elements(p.n, p.k);
+  T* a = workspace + gemm_packed_elements(p.n, p.k);
+  T* parts = a + packed_a_elements(p.m, p.k);
+  const T* packed_a = nullptr;
+  if (packs_a(p)) {
+    pack_a(kernels, p, a);
+    packed_a = a;
+  }
   parallel_for(grid.tasks(), grain_for(static_cast<int64_t>(gemm_work(grid.rows, grid.columns, grid.depth))),
                [&](int64_t begin, int64_t end) {
                  for (int64_t i = begin; i < end; ++i) {
@@ -177,13 +208,13 @@ void gemm(const Context<T>& context, const GemmProblem<T>& p, T* workspace) {
                    const int64_t row = block / grid.column_blocks * grid.rows;
                    const int64_t column = block % grid.column_blocks * grid.columns;
                    const int64_t first = part * grid.depth, last = std::min(p.k, first + grid.depth);
-                   if (grid.parts == 1) {
-                     multiply_block(context, p, packed_b, grid, row, column, first, last, p.c, p.c_stride,
-                                    p.epilogue);
-                   } else {
-                     multiply_block<T>(context, p, packed_b, grid, row, column, first, last,
-                                       parts + part * p.m * p.n, p.n, nullptr);
+                   GemmProblem<T> into = p;
+                   if (grid.parts > 1) {
+                     into.c = parts + part * p.m * p.n;
+                     into.c_stride = p.n;
+                     into.epilogue = nullptr;
                    }
+                   multiply_block(kernels, into, packed_a, packed_b, grid, row, column, first, last);
                  }
                });
   if (grid.parts > 1) add_parts(context, p, grid.parts, parts);

@@ -23,7 +23,7 @@ struct GemmProblem {
 };
 
 /// Blocked and parallel; how the work is cut, and so each bit of C, depends on the shape alone. `workspace`
-/// and the worker's workspace hold what gemm_workspace says.
+/// holds what gemm_workspace says, 64-byte aligned.
 template <class T>
 void gemm(const Context<T>& context, const GemmProblem<T>& problem, T* workspace);
 
