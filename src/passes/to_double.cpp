@@ -7,9 +7,10 @@ namespace pleat {
 GraphData to_double(const GraphData& graph) {
   GraphData copy = graph;
   for (ValueInfo& value : copy.values) {
-    if (value.kind == ValueKind::computed || value.type.dtype != DType::f32) continue;
-    value.type.dtype = DType::f64;
-    if (value.data.defined()) value.data = value.data.to(DType::f64);
+    if (value.kind == ValueKind::computed) continue;
+    const bool is_float = value.type.dtype == DType::f32;
+    if (is_float) value.type.dtype = DType::f64;
+    if (value.data.defined()) value.data = is_float ? value.data.to(DType::f64) : value.data.clone();
   }
   infer_all(copy);
   return copy;
