@@ -19,7 +19,7 @@ struct RunArgs {
   Output output;
   std::vector<std::string> inputs;
   std::filesystem::path output_dir = ".";
-  bool unfolded = false;
+  bool unfolded = false, normalized = false;
 };
 
 /// The file of the network's input, which "--input x.npy" and "--input NAME=x.npy" give.
@@ -42,6 +42,10 @@ int run(const RunArgs& args) {
   OpenedModel opened = open_model(args.model);
   const Graph& graph = opened.model.graph();
   opened.model.set_fold(!args.unfolded);
+  if (args.normalized && !opened.normalization) {
+    throw Error(args.model.weights + " does not say how its network's inputs were normalized");
+  }
+  if (!args.normalized) opened.normalization.reset();
   const Tensor input = opened.prepare(read_npy(input_file(args, graph.name(graph.inputs().front()))));
   const std::vector<Tensor> outputs = opened.model.run({input});
 
@@ -53,7 +57,7 @@ int run(const RunArgs& args) {
     args.output.text() << file.string() << ": " << outputs[i].shape().str() << '\n';
     files.push_back({{"file", file.string()}, {"shape", outputs[i].shape().dims()}});
   }
-  args.output.finish({{"outputs", files}, {"normalized", opened.normalization.has_value()}});
+  args.output.finish({{"outputs", files}, {"normalized", args.normalized}});
   return 0;
 }
 
@@ -63,14 +67,15 @@ Command add_run(CLI::App& app) {
   auto args = std::make_shared<RunArgs>();
   CLI::App* parser = app.add_subcommand(
       "run",
-      "Runs a network on a NumPy array and writes its outputs as DIR/0.npy, DIR/1.npy, ... in graph order.\n"
-      "Inputs are normalized where the weights' file says how, as train's do.");
+      "Runs a network on a NumPy array and writes its outputs as DIR/0.npy, DIR/1.npy, ... in graph order");
   args->model.add_to(*parser, Weights::required);
   parser->add_option("--input", args->inputs, "Input array; NAME=FILE names the input")
       ->required()
+      ->default_str("")
       ->type_name("FILE");
   parser->add_option("--output-dir", args->output_dir, "Folder for the outputs")->type_name("DIR");
   parser->add_flag("--unfolded", args->unfolded, "Keep every BatchNorm as a step of its own");
+  parser->add_flag("--normalize", args->normalized, "Normalize the input as train normalized its data");
   args->output.add_to(*parser);
   return {parser, [args] { return run(*args); }};
 }

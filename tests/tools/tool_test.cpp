@@ -204,7 +204,7 @@ TEST_CASE("train, eval, fold, run: files, JSON, and results that agree") {
   CHECK(table.out.find("bn1") != std::string::npos);
 }
 
-TEST_CASE("run reads and writes NumPy arrays, normalized as in training") {
+TEST_CASE("run reads and writes NumPy arrays, on request normalized as in training") {
   const Folder folder;
   const std::string weights = trained_blobs(folder);
   constexpr int64_t kItems = 5;
@@ -219,9 +219,10 @@ TEST_CASE("run reads and writes NumPy arrays, normalized as in training") {
     more.insert(more.begin(), run.begin(), run.end());
     return pleat_in(folder, more);
   };
-  CHECK(with({"--input", "x.npy", "--output-dir", "a"}).exit_code == 0);
-  CHECK(with({"--input", "x=x.npy", "--output-dir", "b", "--unfolded"}).exit_code == 0);
-  CHECK(with({"--input", "x64.npy", "--output-dir", "c", "--threads", "1"}).exit_code == 0);
+  CHECK(with({"--input", "x.npy", "--output-dir", "raw"}).exit_code == 0);
+  CHECK(with({"--input", "x.npy", "--output-dir", "a", "--normalize"}).exit_code == 0);
+  CHECK(with({"--input", "x=x.npy", "--output-dir", "b", "--normalize", "--unfolded"}).exit_code == 0);
+  CHECK(with({"--input", "x64.npy", "--output-dir", "c", "--normalize", "--threads", "1"}).exit_code == 0);
   const Tensor a = read_npy(folder / "a/0.npy"), b = read_npy(folder / "b/0.npy"),
                c = read_npy(folder / "c/0.npy");
   REQUIRE(a.shape() == Shape{kItems, 3});
@@ -239,8 +240,10 @@ TEST_CASE("run reads and writes NumPy arrays, normalized as in training") {
   for (const auto& [name, unused] : model.state_dict()) state.emplace_back(name, *find(file.tensors, name));
   model.load_state_dict(state);
   model.eval();
-  const Tensor expected = model(data.inputs);
+  const Tensor expected = model(data.inputs), expected_raw = model(input),
+               raw = read_npy(folder / "raw/0.npy");
   for (int64_t i = 0; i < a.numel(); ++i) {
+    CHECK(raw.data<float>()[i] == expected_raw.data<float>()[i]);
     CHECK(a.data<float>()[i] == expected.data<float>()[i]);
     CHECK(c.data<float>()[i] == expected.data<float>()[i]);
     CHECK(b.data<float>()[i] == doctest::Approx(expected.data<float>()[i]).epsilon(1e-4));
