@@ -43,7 +43,7 @@ asan() {
 tsan() {
   TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1" run_tests tsan "${sanitized[@]}" -Db_sanitize=thread
 }
-sanitized=(-Dbuildtype=plain -Doptimization=1 -Dcpp_args=-g1 -Dbench=false)
+sanitized=(-Doptimization=1 -Ddebug=false -Dcpp_args=-g1 -Dbench=false)
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 check_format
