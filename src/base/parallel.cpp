@@ -7,8 +7,6 @@
 
 #include <algorithm>
 
-#include "base/cpu.hpp"
-
 #if defined(PLEAT_TELL_TSAN)
 extern "C" void __tsan_acquire(void* tag);
 extern "C" void __tsan_release(void* tag);
