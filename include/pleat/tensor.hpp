@@ -13,7 +13,8 @@
 
 namespace pleat {
 
-enum class DType : uint8_t { f32, f64, i64 };
+/// A boolean takes one byte.
+enum class DType : uint8_t { f32, f64, i64, i32, boolean };
 
 size_t size_of(DType dtype);
 std::string_view name_of(DType dtype);
@@ -31,6 +32,14 @@ constexpr DType dtype_of<double>() {
 template <>
 constexpr DType dtype_of<int64_t>() {
   return DType::i64;
+}
+template <>
+constexpr DType dtype_of<int32_t>() {
+  return DType::i32;
+}
+template <>
+constexpr DType dtype_of<bool>() {
+  return DType::boolean;
 }
 
 /// A contiguous, 64-byte aligned, row-major array. Copies share the storage, as in PyTorch; clone() does not.

@@ -6,25 +6,38 @@
 #include "api/model_impl.hpp"
 #include "base/format.hpp"
 #include "graph/edit.hpp"
+#include "graph/known.hpp"
 #include "passes/pipeline.hpp"
 
 namespace pleat {
 
+bool ExecutorCache::Entry::fits(std::span<const Tensor> inputs) const {
+  if (inputs.size() != shapes.size()) return false;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].shape() != shapes[i]) return false;
+    if (values[i].defined() && std::memcmp(inputs[i].raw(), values[i].raw(), values[i].bytes()) != 0)
+      return false;
+  }
+  return true;
+}
+
 Executor& ExecutorCache::get(const GraphData& graph, std::span<const Tensor> inputs) {
-  const auto fits = [&](const Entry& entry) {
-    return std::equal(inputs.begin(), inputs.end(), entry.shapes.begin(), entry.shapes.end(),
-                      [](const Tensor& input, const Shape& shape) { return input.shape() == shape; });
-  };
-  const auto it = std::find_if(entries_.begin(), entries_.end(), fits);
+  const auto it =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.fits(inputs); });
   if (it != entries_.end()) {
     std::rotate(it, it + 1, entries_.end());
     return entries_.back().executor;
   }
   if (entries_.size() == kMost) entries_.erase(entries_.begin());
+  const std::vector<bool> shaping = inputs_that_shape(graph);
   std::vector<Shape> shapes;
-  for (const Tensor& input : inputs) shapes.push_back(input.shape());
-  Executor executor(make_plan(graph, shapes));
-  entries_.push_back({std::move(shapes), std::move(executor)});
+  std::vector<Tensor> values;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    shapes.push_back(inputs[i].shape());
+    values.push_back(i < shaping.size() && shaping[i] ? inputs[i].clone() : Tensor());
+  }
+  Executor executor(make_plan(graph, shapes, values));
+  entries_.push_back({std::move(shapes), std::move(values), std::move(executor)});
   return entries_.back().executor;
 }
 

@@ -10,8 +10,8 @@
 
 namespace pleat {
 
-/// Executors of one graph, one for each set of input shapes it has run with; the least recently used goes
-/// first.
+/// Executors of one graph, one for each set of input shapes it has run with (and of input values, where
+/// shapes depend on them); the least recently used goes first.
 class ExecutorCache {
  public:
   Executor& get(const GraphData& graph, std::span<const Tensor> inputs);
@@ -21,7 +21,10 @@ class ExecutorCache {
   static constexpr size_t kMost = 8;
   struct Entry {
     std::vector<Shape> shapes;
+    std::vector<Tensor> values;  ///< of inputs that shape others; undefined for the rest
     Executor executor;
+
+    bool fits(std::span<const Tensor> inputs) const;
   };
   std::vector<Entry> entries_;  // most recently used last
 };

@@ -68,4 +68,12 @@ Shape to_shape(std::span<const uint64_t> dims) {
   return Shape(std::vector<int64_t>(dims.begin(), dims.end()));
 }
 
+void check_booleans(const std::string& where, const Tensor& tensor) {
+  if (tensor.dtype() != DType::boolean) return;
+  const auto* bytes = static_cast<const unsigned char*>(tensor.raw());
+  for (int64_t i = 0; i < tensor.numel(); ++i) {
+    if (bytes[i] > 1) fail(where, ": boolean element ", i, " is ", int{bytes[i]}, ", not 0 or 1");
+  }
+}
+
 }  // namespace pleat::formats

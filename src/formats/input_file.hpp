@@ -44,5 +44,7 @@ inline constexpr size_t kMaxRank = 64;
 uint64_t checked_bytes(const std::string& where, std::span<const uint64_t> dims, DType dtype);
 /// The same dimensions as a Shape, after checked_bytes.
 Shape to_shape(std::span<const uint64_t> dims);
+/// Error where an element of a boolean tensor, just read, is neither 0 nor 1.
+void check_booleans(const std::string& where, const Tensor& tensor);
 
 }  // namespace pleat::formats

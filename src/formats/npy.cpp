@@ -101,10 +101,13 @@ class HeaderParser {
     if (descr == "<f4") return DType::f32;
     if (descr == "<f8") return DType::f64;
     if (descr == "<i8") return DType::i64;
+    if (descr == "<i4") return DType::i32;
+    if (descr == "|b1") return DType::boolean;
     if (descr.starts_with('>')) {
       file_.fail("big-endian data ('", descr, "') is not supported; save x.astype('<", descr.substr(1), "')");
     }
-    file_.fail("type '", descr.substr(0, 20), "' is not supported ('<f4', '<f8' and '<i8' are)");
+    file_.fail("type '", descr.substr(0, 20),
+               "' is not supported ('<f4', '<f8', '<i8', '<i4' and '|b1' are)");
   }
 
   bool parse_bool() {
@@ -157,7 +160,7 @@ std::string read_header_text(InputFile& file) {
 }
 
 std::string_view descr_of(DType dtype) {
-  constexpr std::string_view names[] = {"<f4", "<f8", "<i8"};
+  constexpr std::string_view names[] = {"<f4", "<f8", "<i8", "<i4", "|b1"};
   return names[static_cast<size_t>(dtype)];
 }
 
@@ -191,6 +194,7 @@ Tensor read_npy(const std::filesystem::path& path) {
   }
   Tensor tensor(shape, header.dtype);
   file.read(tensor.raw(), tensor.bytes());
+  formats::check_booleans(path.string(), tensor);
   return tensor;
 }
 

@@ -74,11 +74,12 @@ DType dtype_from(const std::string& where, const std::string& name) {
   if (name == "F32") return DType::f32;
   if (name == "F64") return DType::f64;
   if (name == "I64") return DType::i64;
-  fail(where, ": type ", shown(name), " is not supported (F32, F64 and I64 are)");
+  if (name == "I32") return DType::i32;
+  fail(where, ": type ", shown(name), " is not supported (F32, F64, I64 and I32 are)");
 }
 
 const char* type_name(DType dtype) {
-  constexpr const char* names[] = {"F32", "F64", "I64"};
+  constexpr const char* names[] = {"F32", "F64", "I64", "I32", "BOOL"};
   return names[static_cast<size_t>(dtype)];
 }
 

@@ -4,6 +4,8 @@
 #include <queue>
 
 #include "base/format.hpp"
+#include "graph/known.hpp"
+#include "ops/known.hpp"
 
 namespace pleat {
 namespace {
@@ -77,7 +79,7 @@ ValueId add_state(GraphData& graph, std::string name, ValueType type, Init init)
 }
 
 ValueId add_constant(GraphData& graph, std::string name, Tensor data) {
-  ValueType type{data.dtype(), data.shape()};
+  ValueType type{data.dtype(), data.shape(), known_value(data)};
   return add_value(graph, {.name = std::move(name),
                            .type = std::move(type),
                            .kind = ValueKind::constant,
@@ -88,7 +90,9 @@ std::vector<ValueType> infer_types(const GraphData& graph, const Node& node) {
   InputTypes types;
   for (ValueId value : node.inputs) types.push_back(value == kAbsent ? nullptr : &graph.value(value).type);
   try {
-    return definition(node.attributes).infer(node.attributes, types);
+    std::vector<ValueType> made = definition(node.attributes).infer(node.attributes, types);
+    infer_known(node.attributes, types, made);
+    return made;
   } catch (const Error& error) {
     fail(node.name, ": ", error.what());
   }

@@ -3,19 +3,27 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <variant>
+#include <vector>
 
 #include "kernels/activation.hpp"
+#include "pleat/tensor.hpp"
 
 namespace pleat::ops {
 
 // What each kind of node needs beside its inputs: plain data, one struct an op. Inputs and outputs are listed
 // in order; "?" marks an input that may be absent. An op's meaning is in the .cpp of its name.
 
+/// Padding that depends on the input's size: as much as makes ceil(size / stride) outputs, the odd one at the
+/// end (same_upper) or at the beginning (same_lower).
+enum class AutoPad : uint8_t { none, same_upper, same_lower };
+
 /// Windows over two spatial dimensions; one-dimensional data has height 1.
 struct Window {
   std::array<int64_t, 2> kernel = {1, 1}, stride = {1, 1}, dilation = {1, 1};
   std::array<int64_t, 2> pad_begin = {0, 0}, pad_end = {0, 0};
+  AutoPad auto_pad = AutoPad::none;  ///< otherwise pad_begin and pad_end do not count
 };
 
 /// An activation applied to a step's result before it is stored.
@@ -41,6 +49,14 @@ struct Conv {
   Window window;
   int64_t groups = 1;
   Epilogue epilogue;
+};
+/// x (N, C, [H,] W), weight (C, out/groups, [kh,] kw), bias? (out) -> y (N, out, [H',] W'), the input
+/// gradient of the convolution of that window: H' = (H - 1) * stride - pads + (kernel - 1) * dilation + 1 +
+/// output_padding; or H' = output_size, the pads then following from it, unless that is 0.
+struct ConvTranspose {
+  Window window;
+  int64_t groups = 1;
+  std::array<int64_t, 2> output_padding = {0, 0}, output_size = {0, 0};
 };
 struct ConvInputGradient {  ///< weight, dy, x (its shape only) -> dx
   Window window;
@@ -71,10 +87,11 @@ struct BatchNormGradient {
   bool wants_input = true, wants_residual = false, wants_weight = true, wants_bias = true;
 };
 
-/// x (N, C, ...), center? (C), scale (C), shift (C), residual? -> act((x - center) * scale + shift +
-/// residual). Until the last inference pass scale and shift are f64 constants and center is absent; that pass
-/// makes all three f32.
+/// x, center? (C), scale (C), shift (C), residual? -> act((x - center) * scale + shift + residual), where C
+/// is x's size along `dim`. Until the last inference pass scale and shift are f64 constants and center is
+/// absent; that pass makes all three f32.
 struct ScaleShift {
+  int64_t dim = 1;
   Activation activation = Activation::none;
   double alpha = 0;
 };
@@ -88,7 +105,115 @@ struct ActivateGradient {  ///< x, y, dy -> dx
   double alpha = 0;
 };
 
-struct Add {};  ///< a, b -> a + b
+/// What a function of one variable computes; its parameters are alpha and beta.
+enum class UnaryKind : uint8_t {
+  abs,
+  ceil,
+  floor,
+  round,  ///< halves to even
+  sign,
+  neg,
+  reciprocal,
+  sqrt,
+  exp,
+  log,
+  erf,
+  sin,
+  cos,
+  logical_not,      ///< boolean
+  is_nan,           ///< -> boolean
+  is_inf,           ///< -> boolean; of either sign
+  clip,             ///< min(max(x, alpha), beta)
+  hard_sigmoid,     ///< min(max(alpha * x + beta, 0), 1)
+  elu,              ///< x < 0 ? alpha * (e^x - 1) : x
+  celu,             ///< max(0, x) + min(0, alpha * (e^(x / alpha) - 1))
+  selu,             ///< x > 0 ? beta * x : beta * (alpha * e^x - alpha)
+  softplus,         ///< log(1 + e^x), without overflow
+  softsign,         ///< x / (1 + |x|)
+  mish,             ///< x * tanh(softplus(x))
+  gelu,             ///< x * (1 + erf(x / sqrt(2))) / 2
+  gelu_tanh,        ///< its approximation x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))
+  swish,            ///< x * sigmoid(alpha * x)
+  thresholded_relu  ///< x > alpha ? x : 0
+};
+/// x -> f(x), of x's type unless the kind says otherwise
+struct Unary {
+  UnaryKind kind = UnaryKind::abs;
+  double alpha = 0, beta = 0;
+};
+/// x, dy -> dy * f'(x)
+struct UnaryGradient {
+  UnaryKind kind = UnaryKind::abs;
+  double alpha = 0, beta = 0;
+};
+
+enum class BinaryKind : uint8_t {
+  add,
+  sub,
+  mul,
+  div,  ///< of whole numbers: truncates
+  pow,
+  min,
+  max,
+  mod,    ///< of the divisor's sign
+  fmod,   ///< of the dividend's sign, as C's
+  prelu,  ///< a < 0 ? b * a : a
+  equal,  ///< this and the next: -> boolean
+  less,
+  less_equal,
+  greater,
+  greater_equal,
+  logical_and,  ///< boolean
+  logical_or,
+  logical_xor
+};
+/// a, b of one type (pow: b of any) -> f(a, b), of shapes that are broadcast as NumPy does
+struct Binary {
+  BinaryKind kind = BinaryKind::add;
+};
+/// condition (boolean), a, b -> condition ? a : b, broadcast
+struct Where {};
+struct Cast {  ///< x -> x as another type; floats are truncated to whole numbers, non-zero is true
+  DType to = DType::f32;
+};
+/// x, like (its shape only) -> x summed over the dimensions along which it was broadcast from like's shape
+struct SumTo {};
+
+enum class ReduceKind : uint8_t { mean, sum, max, min, prod, l1, l2, log_sum, log_sum_exp, sum_square };
+/// x, axes? (i64; absent or empty: all) -> y
+struct Reduce {
+  ReduceKind kind = ReduceKind::mean;
+  bool keep_dims = true;
+  bool keep_all_if_empty = false;  ///< no axes: y = x, or f of each element by itself
+};
+/// x, y, dy, axes? -> dx; of a maximum several elements share it
+struct ReduceGradient {
+  ReduceKind kind = ReduceKind::mean;
+  bool keep_dims = true, keep_all_if_empty = false;
+};
+struct ArgReduce {  ///< x -> i64: where along dim the largest (smallest) is
+  bool smallest = false;
+  int64_t dim = 0;
+  bool keep_dims = true;
+  bool last = false;  ///< of several, the last
+};
+/// x, weight? , bias? (of the normalized shape) -> y, normalized over dimensions dim..
+struct LayerNorm {
+  int64_t dim = -1;
+  double eps = 1e-5;
+};
+/// x (N, C, ...) -> x / (bias + alpha / size * sum of x^2 over `size` neighbouring channels)^beta
+struct LocalResponseNorm {
+  int64_t size = 5;
+  double alpha = 1e-4, beta = 0.75, bias = 1;
+};
+/// a (..., m, k), b (..., k, n) -> (..., m, n), leading dimensions broadcast; operands of rank 1 as in NumPy
+struct MatMul {};
+struct Einsum {  ///< any number of inputs; letters, "->" and "..."
+  std::string equation;
+};
+
+struct Add {};  ///< a, b -> a + b, of one shape
 struct Concat {
   int64_t dim = 1;
 };              ///< x... -> y
@@ -98,8 +223,88 @@ struct Slice {  ///< x -> x[begin:end] along dim
 struct SliceGradient {  ///< dy, x (its shape only) -> dx, zero outside the slice
   int64_t dim = 1, begin = 0;
 };
-struct Flatten {  ///< x -> a view of it, dimensions start_dim.. joined
+struct Flatten {  ///< x -> a view of it, dimensions start_dim.. joined; and those before it, to a matrix
   int64_t start_dim = 1;
+  bool to_matrix = false;
+};
+/// x, shape (i64) -> a view of x; a size of -1 is what is left, one of 0 is x's own unless allow_zero
+struct Reshape {
+  bool allow_zero = false;
+};
+struct Squeeze {};    ///< x, axes? (i64; absent: every dimension of size 1) -> a view of x
+struct Unsqueeze {};  ///< x, axes (i64, of the result) -> a view of x
+struct Transpose {    ///< x -> y, y's dimension i is x's dimension order[i]; empty: reversed
+  std::vector<int64_t> order;
+};
+struct Expand {};        ///< x, shape (i64) -> x broadcast with that shape
+struct Tile {};          ///< x, repeats (i64) -> y
+struct StridedSlice {};  ///< x, starts, ends, axes?, steps? (i64) -> y, as x[start:end:step] along the axes
+struct StridedSliceGradient {};  ///< dy, x (its shape only), starts, ends, axes?, steps? -> dx
+struct Split {                   ///< x, sizes? (i64) -> `parts` outputs, of equal sizes where none are given
+  int64_t dim = 0, parts = 1;
+};
+struct Gather {  ///< x, indices (i64) -> y: indices' shape in the place of x's dimension dim
+  int64_t dim = 0;
+};
+struct GatherGradient {  ///< dy, x (its shape only), indices -> dx
+  int64_t dim = 0;
+};
+enum class PadMode : uint8_t { constant, reflect, edge, wrap };
+struct Pad {  ///< x, pads (i64: all begins, then all ends; negative ones crop), value? (), axes? (i64) -> y
+  PadMode mode = PadMode::constant;
+};
+struct PadGradient {  ///< dy, x (its shape only), pads, axes? -> dx
+  PadMode mode = PadMode::constant;
+};
+
+enum class ResizeMode : uint8_t { nearest, linear, cubic };
+enum class ResizeCoordinates : uint8_t {
+  half_pixel,
+  half_pixel_symmetric,
+  pytorch_half_pixel,
+  align_corners,
+  asymmetric,
+  tf_half_pixel_for_nn,
+  tf_crop_and_resize
+};
+enum class NearestMode : uint8_t { round_prefer_floor, round_prefer_ceil, floor, ceil };
+enum class ResizePolicy : uint8_t { stretch, not_larger, not_smaller };
+/// x, roi? (2r), scales? (r), sizes? (r, i64) -> y, as ONNX's Resize; r: x's rank, or the number of `axes`
+struct Resize {
+  ResizeMode mode = ResizeMode::nearest;
+  ResizeCoordinates coordinates = ResizeCoordinates::half_pixel;
+  NearestMode nearest = NearestMode::round_prefer_floor;
+  ResizePolicy policy = ResizePolicy::stretch;
+  double cubic_a = -0.75, extrapolation = 0;
+  bool exclude_outside = false, antialias = false;
+  std::vector<int64_t> axes;  ///< empty: all
+};
+struct ResizeGradient {  ///< dy, x (its shape only), roi?, scales?, sizes? -> dx
+  Resize forward;
+};
+
+struct ShapeOf {  ///< x -> its sizes [begin, end) (i64); negative ones count from the end
+  int64_t begin = 0;
+  std::optional<int64_t> end;
+};
+struct SizeOf {};   ///< x -> number of its elements () i64
+struct FillShape {  ///< shape (i64) -> every element `value`
+  DType dtype = DType::f32;
+  double value = 0;
+};
+struct Range {};  ///< start (), limit (), delta () -> start, start + delta, ... before limit
+enum class DepthOrder : uint8_t { depth_first, channels_first };  ///< ONNX: DCR, CRD
+struct DepthToSpace {  ///< x (N, C * block^2, H, W) -> (N, C, H * block, W * block)
+  int64_t block = 2;
+  DepthOrder order = DepthOrder::depth_first;
+};
+struct SpaceToDepth {  ///< the inverse, depth first
+  int64_t block = 2;
+};
+/// x (N, C, D, H, W) -> (N * D', C * kernel, H, W): for each output position the slices under the window, so
+/// that a three-dimensional convolution is a two-dimensional one
+struct UnfoldDepth {
+  int64_t kernel = 1, stride = 1, dilation = 1, pad_begin = 0, pad_end = 0;
 };
 struct ReshapeLike {};  ///< x, like (its shape only) -> a view of x with like's shape
 
@@ -114,6 +319,9 @@ struct DropoutGradient {  ///< dy, seed -> dx
 
 struct MaxPool {
   Window window;
+  bool ceil_mode = false;     ///< windows that begin inside the padded input count, though they end outside
+  bool with_indices = false;  ///< a second output, i64: where each maximum lies in x, as one flat index,
+  bool column_major = false;  ///< in a plane's column-major order
 };
 struct MaxPoolGradient {  ///< x, y, dy -> dx; where several elements are the maximum the first gets it
   Window window;
@@ -121,6 +329,7 @@ struct MaxPoolGradient {  ///< x, y, dy -> dx; where several elements are the ma
 struct AvgPool {
   Window window;
   bool count_include_pad = true;
+  bool ceil_mode = false;
 };
 struct AvgPoolGradient {  ///< dy, x (its shape only) -> dx
   Window window;
@@ -133,9 +342,11 @@ struct GlobalAvgPoolGradient {};  ///< dy, x (its shape only) -> dx
 
 struct Softmax {
   bool log = false;
+  int64_t dim = -1;
 };
 struct SoftmaxGradient {  ///< y, dy -> dx
   bool log = false;
+  int64_t dim = -1;
 };
 /// logits (N, C), labels (N) i64 -> mean loss (), log-probabilities (N, C)
 struct CrossEntropy {
@@ -170,11 +381,15 @@ struct AdamUpdate {
 
 /// The op list.
 using Attributes =
-    std::variant<Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvInputGradient,
-                 ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate, ActivateGradient,
-                 Add, Concat, Slice, SliceGradient, Flatten, ReshapeLike, Dropout, DropoutGradient, MaxPool,
-                 MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool, GlobalAvgPoolGradient, Softmax,
-                 SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
-                 MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
+    std::variant<Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose,
+                 ConvInputGradient, ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate,
+                 ActivateGradient, Unary, UnaryGradient, Binary, Where, Cast, SumTo, Reduce, ReduceGradient,
+                 ArgReduce, LayerNorm, LocalResponseNorm, MatMul, Einsum, Add, Concat, Slice, SliceGradient,
+                 Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile, StridedSlice,
+                 StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
+                 ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth,
+                 Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
+                 GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient,
+                 MeanSquaredError, MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 }  // namespace pleat::ops

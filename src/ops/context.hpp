@@ -37,9 +37,11 @@ class Context {
   int input_count() const { return arguments_.input_count; }
   bool has(int i) const { return arguments_.inputs[i].data != nullptr; }
   const Shape& in_shape(int i) const { return arguments_.inputs[i].type->shape; }
+  DType in_dtype(int i) const { return arguments_.inputs[i].type->dtype; }
+  DType out_dtype(int i) const { return arguments_.outputs[i].type->dtype; }
   const Shape& out_shape(int i) const { return arguments_.outputs[i].type->shape; }
 
-  /// Null for an absent input.
+  /// Null for an absent input. U is the element's type: T for floats, else int64_t, int32_t or bool.
   template <class U = T>
   const U* in(int i) const {
     return static_cast<const U*>(arguments_.inputs[i].data);
@@ -73,6 +75,23 @@ class Context {
   const RunArguments& arguments_;
 };
 
+/// Calls body with a null pointer to the element's type: U* in `[&]<class U>(U*) { ... }`. Floats are T.
+template <class T, class Body>
+void with_element_type(DType dtype, const Body& body) {
+  switch (dtype) {
+    case DType::f32:
+    case DType::f64:
+      return body(static_cast<T*>(nullptr));
+    case DType::i64:
+      return body(static_cast<int64_t*>(nullptr));
+    case DType::i32:
+      return body(static_cast<int32_t*>(nullptr));
+    case DType::boolean:
+      return body(static_cast<bool*>(nullptr));
+  }
+}
+
+// clang-format off
 /// Makes an OpDef out of a struct with static members named as OpDef's, on the op's own attributes type:
 ///
 ///     struct AddOp {
@@ -80,15 +99,21 @@ class Context {
 ///       static constexpr std::string_view name = "add";
 ///       static std::vector<ValueType> infer(const Attributes&, const InputTypes& in);
 ///       template <class T> static void run(const Attributes&, const Context<T>& context);
-///       static void gradient(const Attributes&, GradientScope& scope);   // this and what follows is
-///       optional static Workspace workspace(const Attributes&, const InputTypes& in, DType compute); static
-///       double work(const Attributes&, const InputTypes& in); static int64_t multiply_adds(const
-///       Attributes&, const InputTypes& in); static size_t packed_bytes(const Attributes&, const InputTypes&
-///       in, DType compute); template <class T> static void pack(const Attributes&, const Context<T>&
-///       context, T* packed); static std::vector<int> mutated(const Attributes&); static constexpr bool
-///       is_view = true, may_be_inplace = true;
+///       // this and what follows is optional
+///       static void gradient(const Attributes&, GradientScope& scope);
+///       static Workspace workspace(const Attributes&, const InputTypes& in, DType compute);
+///       static double work(const Attributes&, const InputTypes& in);
+///       static int64_t multiply_adds(const Attributes&, const InputTypes& in);
+///       static size_t packed_bytes(const Attributes&, const InputTypes& in, DType compute);
+///       template <class T> static void pack(const Attributes&, const Context<T>& context, T* packed);
+///       static std::vector<int> mutated(const Attributes&);
+///       static std::vector<int> shape_inputs(const Attributes&);
+///       static KnownValue known(const Attributes&, const InputTypes& in);
+///       static constexpr KnownRule known_rule = KnownRule::moves;
+///       static constexpr bool is_view = true, may_be_inplace = true;
 ///     };
 ///     PLEAT_OP(AddOp)
+// clang-format on
 template <class Op>
 constexpr OpDef define_op() {
   using A = typename Op::Attributes;
@@ -97,6 +122,7 @@ constexpr OpDef define_op() {
   def.infer = [](const ops::Attributes& a, const InputTypes& in) { return Op::infer(std::get<A>(a), in); };
   if constexpr (requires { Op::is_view; }) def.is_view = Op::is_view;
   if constexpr (requires { Op::may_be_inplace; }) def.may_be_inplace = Op::may_be_inplace;
+  if constexpr (requires { Op::known_rule; }) def.known_rule = Op::known_rule;
   if constexpr (requires(const A& a, const Context<float>& c) { Op::template run<float>(a, c); }) {
     def.run_f32 = [](const ops::Attributes& a, const RunArguments& r) {
       Op::template run<float>(std::get<A>(a), Context<float>(r));
@@ -136,6 +162,12 @@ constexpr OpDef define_op() {
   }
   if constexpr (requires(const A& a) { Op::mutated(a); }) {
     def.mutated = [](const ops::Attributes& a) { return Op::mutated(std::get<A>(a)); };
+  }
+  if constexpr (requires(const A& a) { Op::shape_inputs(a); }) {
+    def.shape_inputs = [](const ops::Attributes& a) { return Op::shape_inputs(std::get<A>(a)); };
+  }
+  if constexpr (requires(const A& a, const InputTypes& in) { Op::known(a, in); }) {
+    def.known = [](const ops::Attributes& a, const InputTypes& in) { return Op::known(std::get<A>(a), in); };
   }
   return def;
 }

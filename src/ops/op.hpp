@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <variant>
@@ -16,10 +17,18 @@ namespace pleat {
 using ValueId = int32_t;
 inline constexpr ValueId kAbsent = -1;
 
+/// A small value's elements, as far as they are known before a network runs: constants, and what is computed
+/// from shapes.
+struct KnownValue {
+  Tensor values;
+  Tensor unknown = {};  ///< boolean, of the same shape: elements that are not known; undefined: all are
+};
+
 struct ValueType {
   DType dtype = DType::f32;
-  Shape shape;
-  bool operator==(const ValueType&) const = default;
+  Shape shape = {};
+  std::shared_ptr<const KnownValue> known = {};  ///< null: nothing is
+  bool operator==(const ValueType& other) const { return dtype == other.dtype && shape == other.shape; }
 };
 
 /// The types of a node's inputs; a null pointer for an absent one.
@@ -35,6 +44,11 @@ struct Workspace {
   size_t shared = 0;      ///< one piece for the whole step
   size_t per_worker = 0;  ///< one piece for each thread
 };
+
+/// How known elements go through an op (see KnownValue): not at all unless every input is known; an element
+/// of an output is one of a data input's (the first; for concat all); or it comes from the elements at its
+/// place.
+enum class KnownRule : uint8_t { all_or_nothing, moves, elementwise };
 
 /// What a kind of node means. Every op's .cpp defines one, through define_op. A null function is a default.
 struct OpDef {
@@ -60,6 +74,13 @@ struct OpDef {
   void (*pack_f64)(const ops::Attributes&, const RunArguments&, void* packed);
   /// Inputs that a run changes in place (running statistics, updated parameters).
   std::vector<int> (*mutated)(const ops::Attributes&);
+  /// Inputs whose elements the outputs' shapes depend on (the shape of reshape). `infer` reads them from
+  /// ValueType::known; where they are not known dimensions stay kDynamic.
+  std::vector<int> (*shape_inputs)(const ops::Attributes&);
+  /// The only output's elements as far as the inputs' types alone give them (a shape's). Null: not from
+  /// types.
+  KnownValue (*known)(const ops::Attributes&, const InputTypes& in);
+  KnownRule known_rule;
   bool is_view;         ///< the only output is the first input under another shape; never runs
   bool may_be_inplace;  ///< the first output may stand where an input of its size stood that is read no more
 };

@@ -1,6 +1,7 @@
 #include "passes/to_double.hpp"
 
 #include "graph/edit.hpp"
+#include "ops/known.hpp"
 
 namespace pleat {
 
@@ -11,6 +12,7 @@ GraphData to_double(const GraphData& graph) {
     const bool is_float = value.type.dtype == DType::f32;
     if (is_float) value.type.dtype = DType::f64;
     if (value.data.defined()) value.data = is_float ? value.data.to(DType::f64) : value.data.clone();
+    if (value.type.known) value.type.known = known_value(value.data);
   }
   infer_all(copy);
   return copy;

@@ -4,6 +4,7 @@
 
 #include "base/format.hpp"
 #include "graph/edit.hpp"
+#include "ops/known.hpp"
 #include "plan/memory.hpp"
 
 namespace pleat {
@@ -15,8 +16,9 @@ size_t bytes_of(const ValueType& type) {
 
 class Planner {
  public:
-  Planner(const GraphData& graph, std::span<const Shape> input_shapes) : graph_(graph) {
-    fix_shapes(input_shapes);
+  Planner(const GraphData& graph, std::span<const Shape> input_shapes, std::span<const Tensor> input_values)
+      : graph_(graph) {
+    fix_shapes(input_shapes, input_values);
   }
 
   Plan run() {
@@ -40,7 +42,7 @@ class Planner {
     return id;
   }
 
-  void fix_shapes(std::span<const Shape> shapes) {
+  void fix_shapes(std::span<const Shape> shapes, std::span<const Tensor> values) {
     if (shapes.size() != graph_.inputs.size()) {
       fail("the network has ", graph_.inputs.size(), " input(s), got ", shapes.size());
     }
@@ -51,8 +53,22 @@ class Planner {
       for (int d = 0; fits && d < wanted.rank(); ++d) fits = wanted[d] == kDynamic || wanted[d] == given[d];
       if (!fits) fail("input ", input.name, " must be ", wanted.str(), ", got ", given.str());
       input.type.shape = given;
+      if (i < values.size() && values[i].defined()) input.type.known = known_value(values[i]);
     }
     infer_all(graph_);
+    for (const Node& node : graph_.nodes) {
+      for (ValueId output : node.outputs) {
+        const ValueInfo& value = graph_.value(output);
+        if (value.type.shape.is_static()) continue;
+        fail(node.name, ": its result is ", value.type.shape.str(),
+             ": a size depends on what is computed while the network runs, which cannot be planned");
+      }
+    }
+  }
+
+  // A computed value whose elements follow from shapes and constants needs no step.
+  static bool is_computed_now(const ValueInfo& value) {
+    return value.kind == ValueKind::computed && value.type.known != nullptr && is_known(&value.type);
   }
 
   // One buffer a value, with the value's number.
@@ -63,6 +79,9 @@ class Planner {
           value.kind == ValueKind::constant) {
         made.place = Place::persistent;
         made.tensor = value.data;
+      } else if (is_computed_now(value)) {
+        made.place = Place::persistent;
+        made.tensor = value.type.known->values;
       }
       plan_.buffers.push_back(std::move(made));
     }
@@ -82,6 +101,11 @@ class Planner {
     }
     for (const Node& node : graph_.nodes) {
       const OpDef& op = definition(node.attributes);
+      if (std::all_of(node.outputs.begin(), node.outputs.end(),
+                      [&](ValueId output) { return is_computed_now(graph_.value(output)); }) &&
+          !node.outputs.empty()) {
+        continue;
+      }
       if (op.is_view) {
         buffer(node.outputs[0]).alias_of = node.inputs[0];
         continue;
@@ -285,8 +309,9 @@ class Planner {
 
 }  // namespace
 
-Plan make_plan(const GraphData& graph, std::span<const Shape> input_shapes) {
-  return Planner(graph, input_shapes).run();
+Plan make_plan(const GraphData& graph, std::span<const Shape> input_shapes,
+               std::span<const Tensor> input_values) {
+  return Planner(graph, input_shapes, input_values).run();
 }
 
 std::string Plan::str() const {

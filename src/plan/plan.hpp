@@ -67,7 +67,10 @@ struct Plan {
   std::string str() const;
 };
 
-/// Plans the graph for inputs of these shapes (in the graph's order). Error where a shape does not fit.
-Plan make_plan(const GraphData& graph, std::span<const Shape> input_shapes);
+/// Plans the graph for inputs of these shapes (in the graph's order), and where shapes of other values depend
+/// on an input's elements (see inputs_that_shape) for these elements: input_values has a tensor for each
+/// input, undefined for the others, or is empty. Error where a shape does not fit.
+Plan make_plan(const GraphData& graph, std::span<const Shape> input_shapes,
+               std::span<const Tensor> input_values = {});
 
 }  // namespace pleat

@@ -19,15 +19,20 @@ void convert(const Tensor& from, Tensor& to) {
                  [](From value) { return static_cast<To>(value); });
 }
 
-template <class From>
-void convert_from(const Tensor& from, Tensor& to) {
-  switch (to.dtype()) {
+// Calls body with a null pointer to the element's type.
+template <class Body>
+void with_type(DType dtype, const Body& body) {
+  switch (dtype) {
     case DType::f32:
-      return convert<From, float>(from, to);
+      return body(static_cast<float*>(nullptr));
     case DType::f64:
-      return convert<From, double>(from, to);
+      return body(static_cast<double*>(nullptr));
     case DType::i64:
-      return convert<From, int64_t>(from, to);
+      return body(static_cast<int64_t*>(nullptr));
+    case DType::i32:
+      return body(static_cast<int32_t*>(nullptr));
+    case DType::boolean:
+      return body(static_cast<bool*>(nullptr));
   }
 }
 
@@ -46,11 +51,13 @@ struct Tensor::Storage {
 };
 
 size_t size_of(DType dtype) {
-  return dtype == DType::f32 ? 4 : 8;
+  constexpr size_t sizes[] = {4, 8, 8, 4, 1};
+  static_assert(sizeof(bool) == 1);
+  return sizes[static_cast<size_t>(dtype)];
 }
 
 std::string_view name_of(DType dtype) {
-  constexpr std::string_view names[] = {"f32", "f64", "i64"};
+  constexpr std::string_view names[] = {"f32", "f64", "i64", "i32", "bool"};
   return names[static_cast<size_t>(dtype)];
 }
 
@@ -96,17 +103,9 @@ Tensor Tensor::clone() const {
 Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_) return *this;
   Tensor converted(shape_, dtype);
-  switch (dtype_) {
-    case DType::f32:
-      convert_from<float>(*this, converted);
-      break;
-    case DType::f64:
-      convert_from<double>(*this, converted);
-      break;
-    case DType::i64:
-      convert_from<int64_t>(*this, converted);
-      break;
-  }
+  with_type(dtype_, [&]<class From>(From*) {
+    with_type(dtype, [&]<class To>(To*) { convert<From, To>(*this, converted); });
+  });
   return converted;
 }
 

@@ -80,13 +80,19 @@ std::vector<OpCase> batch_norm_cases() {
         const Shape c = {x[1]};
         OpCase one{concat("scale_shift ", x.str(), " activation ", static_cast<int>(activation),
                           residual ? ", residual" : ", no center"),
-                   ops::ScaleShift{activation, 0.2},
+                   ops::ScaleShift{.activation = activation, .alpha = 0.2},
                    {{x, -4, 4}, {c}, {c, -3, 3}, {c}, {x}}};
         one.inputs[1].absent = !residual;
         one.inputs[4].absent = !residual;
         cases.push_back(std::move(one));
       }
     }
+  }
+  for (const int64_t dim : {0, 2, 3}) {
+    const Shape x = {3, 4, 5, 2}, c = {x[static_cast<int>(dim)]};
+    cases.push_back({concat("scale_shift along dim ", dim),
+                     ops::ScaleShift{.dim = dim, .activation = Activation::relu},
+                     {{x, -4, 4}, {c}, {c, -3, 3}, {c}, {x}}});
   }
   return cases;
 }

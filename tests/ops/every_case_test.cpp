@@ -25,12 +25,16 @@ std::vector<Tensor> draw_inputs(const OpCase& op_case) {
     Tensor& tensor = inputs.emplace_back();
     if (input.absent) continue;
     tensor = Tensor(input.shape, input.dtype);
-    if (input.dtype == DType::i64) {
-      for (int64_t& x : tensor.span<int64_t>())
-        x = static_cast<int64_t>(random.uniform(input.low, input.high));
-    } else {
-      for (float& x : tensor.span<float>()) x = static_cast<float>(random.uniform(input.low, input.high));
+    if (!input.values.empty()) {
+      tensor = Tensor::from<double>(input.shape, input.values).to(input.dtype);
+      continue;
     }
+    Tensor drawn(input.shape, DType::f64);
+    for (double& x : drawn.span<double>()) {
+      x = random.uniform(input.low, input.high);
+      if (input.dtype == DType::boolean) x = x < (input.low + input.high) / 2 ? 0 : 1;
+    }
+    tensor = drawn.to(input.dtype);
   }
   return inputs;
 }
@@ -119,7 +123,7 @@ class CaseGraph {
       if (std::ranges::count(mutated, static_cast<int>(i)) > 0) {
         ids.push_back(add_state(graph, name, {data.dtype(), data.shape()}, {}));
         graph.value(ids.back()).data = data.clone();
-      } else if (weight_ == Weight::constant && i == 1) {
+      } else if ((weight_ == Weight::constant && i == 1) || !case_.inputs[i].values.empty()) {
         ids.push_back(add_constant(graph, name, data));
       } else {
         ids.push_back(add_input(graph, name, {data.dtype(), data.shape()}));

@@ -14,8 +14,17 @@ struct CaseInput {
   double low = -1, high = 1;
   DType dtype = DType::f32;
   bool absent = false;
-  bool differentiate = true;  ///< f32 inputs: check the gradient by this input
+  bool differentiate = true;        ///< f32 inputs: check the gradient by this input
+  std::vector<double> values = {};  ///< instead of random ones; the input is then a constant of the graph
 };
+
+/// A constant list of whole numbers: a shape, axes.
+inline CaseInput integers(const std::vector<double>& values) {
+  return {.shape = {static_cast<int64_t>(values.size())},
+          .dtype = DType::i64,
+          .differentiate = false,
+          .values = values};
+}
 
 /// One op with inputs. Every case brings: the value and every gradient on every instruction set against the
 /// double reference, each gradient in double against a central difference, and the same bits on 1, 2, 3 and 8

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ops/context.hpp"
+#include "ops/known.hpp"
 
 namespace pleat::test {
 
@@ -18,7 +19,9 @@ class OpRunner {
       : attributes_(attributes), op_(definition(attributes)) {
     InputTypes types;
     for (Tensor* tensor : inputs) {
-      types.push_back(tensor ? &types_.emplace_back(ValueType{tensor->dtype(), tensor->shape()}) : nullptr);
+      types.push_back(
+          tensor ? &types_.emplace_back(ValueType{tensor->dtype(), tensor->shape(), known_value(*tensor)})
+                 : nullptr);
       in_.push_back({tensor ? tensor->raw() : nullptr, types.back()});
     }
     for (const ValueType& type : op_.infer(attributes_, types)) {

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "ops/op.hpp"
+
+namespace pleat {
+
+/// Elements of larger values are not followed: shapes, axes and scales are small.
+inline constexpr int64_t kMostKnown = 1024;
+
+/// A value all of whose elements are known, or null for one that is too large to follow.
+std::shared_ptr<const KnownValue> known_value(const Tensor& values);
+
+/// Whether every element is known.
+bool is_known(const ValueType* type);
+
+/// Stands for an element that is not known yet.
+inline constexpr int64_t kUnknown = std::numeric_limits<int64_t>::min();
+/// The elements of an input of whole numbers, some of them perhaps kUnknown; nullopt where nothing is known,
+/// not even how many there are. Error for an input of another type or of rank above 1, named `what`.
+std::optional<std::vector<int64_t>> known_integers(const ValueType* type, const char* what);
+
+/// Every element of an input of axes, made positive for `rank`. nullopt unless all are known. Error for one
+/// outside of it and for one that stands twice.
+std::optional<std::vector<int>> known_axes(const ValueType* type, int rank, const char* op);
+
+}  // namespace pleat

@@ -1,0 +1,54 @@
+// Ops that are declared and not written yet: each line goes when its op comes.
+
+#include "base/format.hpp"
+#include "ops/context.hpp"
+
+namespace pleat {
+
+#define PENDING(Op)                                                             \
+  namespace {                                                                   \
+  struct Pending##Op {                                                          \
+    using Attributes = ops::Op;                                                 \
+    static constexpr std::string_view name = #Op;                               \
+    static std::vector<ValueType> infer(const Attributes&, const InputTypes&) { \
+      fail(#Op, " is not written yet");                                         \
+    }                                                                           \
+  };                                                                            \
+  }                                                                             \
+  PLEAT_OP(Pending##Op)
+
+PENDING(ConvTranspose)
+PENDING(Unary)
+PENDING(UnaryGradient)
+PENDING(Binary)
+PENDING(Where)
+PENDING(Cast)
+PENDING(SumTo)
+PENDING(Reduce)
+PENDING(ReduceGradient)
+PENDING(ArgReduce)
+PENDING(LayerNorm)
+PENDING(LocalResponseNorm)
+PENDING(MatMul)
+PENDING(Einsum)
+PENDING(Squeeze)
+PENDING(Unsqueeze)
+PENDING(Transpose)
+PENDING(Expand)
+PENDING(Tile)
+PENDING(StridedSlice)
+PENDING(StridedSliceGradient)
+PENDING(Split)
+PENDING(Gather)
+PENDING(GatherGradient)
+PENDING(Pad)
+PENDING(PadGradient)
+PENDING(Resize)
+PENDING(ResizeGradient)
+PENDING(FillShape)
+PENDING(Range)
+PENDING(DepthToSpace)
+PENDING(SpaceToDepth)
+PENDING(UnfoldDepth)
+
+}  // namespace pleat
