@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034
 # The Debian packages that Pleat needs: sourced by the scripts beside it.
-build_packages=(g++ meson ninja-build pkg-config libtbb-dev libxsimd-dev zlib1g-dev nlohmann-json3-dev libcli11-dev)
-test_packages=(doctest-dev libbenchmark-dev clang-format binutils)
+build_packages=(g++ meson ninja-build pkg-config libtbb-dev libxsimd-dev zlib1g-dev nlohmann-json3-dev libcli11-dev
+  libprotobuf-dev protobuf-compiler libonnx-dev)
+test_packages=(libonnx-testdata doctest-dev libbenchmark-dev clang-format binutils)
 data_packages=(dataset-fashion-mnist)
 
 # install_packages NAME...: installs those that are missing, with sudo where we are not root.

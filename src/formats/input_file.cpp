@@ -32,6 +32,12 @@ void InputFile::read(void* target, size_t bytes) {
   position_ += bytes;
 }
 
+void InputFile::skip(uint64_t bytes) {
+  if (bytes > remaining()) fail("truncated: ", bytes, " bytes to skip at ", position_, " of ", size_);
+  position_ += bytes;
+  stream_.seekg(static_cast<std::streamoff>(position_));
+}
+
 std::string InputFile::read_text(size_t bytes) {
   if (bytes > remaining()) fail("truncated: ", bytes, " bytes needed at ", position_, " of ", size_);
   std::string text(bytes, '\0');

@@ -19,6 +19,7 @@ class InputFile {
   uint64_t size() const { return size_; }
   uint64_t remaining() const { return size_ - position_; }
   void read(void* target, size_t bytes);
+  void skip(uint64_t bytes);
   /// The next so many bytes; no more than remaining() is ever allocated.
   std::string read_text(size_t bytes);
 
