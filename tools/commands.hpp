@@ -17,5 +17,7 @@ Command add_fold(CLI::App& app);
 Command add_run(CLI::App& app);
 Command add_bench(CLI::App& app);
 Command add_info(CLI::App& app);
+Command add_verify(CLI::App& app);
+Command add_export(CLI::App& app);
 
 }  // namespace pleat::tools

@@ -44,6 +44,7 @@ Command add_eval(CLI::App& app) {
   auto args = std::make_shared<EvalArgs>();
   CLI::App* parser = app.add_subcommand("eval", "Measures a network's accuracy on the test part of data");
   args->model.add_to(*parser, Weights::required);
+  args->model.add_normalization_to(*parser);
   add_data_option(*parser, args->data, "Data whose test part to use")->required();
   parser->add_option("--batch", args->batch, "Items a run")->check(CLI::Range(1, 1 << 24));
   parser->add_flag("--unfolded", args->unfolded, "Keep every BatchNorm as a step of its own");

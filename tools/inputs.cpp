@@ -1,10 +1,13 @@
 #include "inputs.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <random>
 
 #include "pleat/error.hpp"
+#include "pleat/npy.hpp"
+#include "pleat/onnx.hpp"
 
 namespace pleat::tools {
 
@@ -113,6 +116,56 @@ Tensor random_inputs(const Shape& shape, uint64_t seed) {
   std::normal_distribution<float> normal;
   for (float& value : tensor.span<float>()) value = normal(generator);
   return tensor;
+}
+
+std::vector<Tensor> random_input_set(const Graph& graph, int64_t batch, const models::Sizes& sizes,
+                                     uint64_t seed) {
+  std::vector<Tensor> set;
+  for (const Value value : graph.inputs()) {
+    const Shape shape = with_batch(graph.shape(value), batch, sizes);
+    if (!shape.is_static()) {
+      throw Error("input " + graph.name(value) + " is " + shape.str() + ": give its data with --input");
+    }
+    Tensor drawn = random_inputs(shape, seed + set.size());
+    if (graph.dtype(value) != DType::f32) {
+      for (float& x : drawn.span<float>()) x = x > 0 ? 1.0f : 0.0f;
+    }
+    set.push_back(drawn.to(graph.dtype(value)));
+  }
+  return set;
+}
+
+Tensor read_array(const std::filesystem::path& file) {
+  return file.extension() == ".pb" ? read_onnx_tensor(file) : read_npy(file);
+}
+
+std::vector<Tensor> read_input_set(const Graph& graph, const std::vector<std::string>& given,
+                                   const std::string& model) {
+  const std::vector<Value> inputs = graph.inputs();
+  std::vector<Tensor> set(inputs.size());
+  for (const std::string& text : given) {
+    const size_t equals = text.find('=');
+    const bool named = equals != std::string::npos && !std::filesystem::exists(text);
+    const std::string name = named ? text.substr(0, equals) : graph.name(inputs.at(0));
+    if (!named && inputs.size() != 1) {
+      throw Error(model + " has " + std::to_string(inputs.size()) + " inputs: give each as NAME=" + text);
+    }
+    const auto place =
+        std::find_if(inputs.begin(), inputs.end(), [&](Value value) { return graph.name(value) == name; });
+    if (place == inputs.end()) {
+      std::string names;
+      for (const Value value : inputs) names += (names.empty() ? "" : ", ") + graph.name(value);
+      throw Error(model + " has no input named " + name + "; there are: " + names);
+    }
+    Tensor& target = set[static_cast<size_t>(place - inputs.begin())];
+    if (target.defined()) throw Error("input " + name + " was given twice");
+    target = read_array(named ? text.substr(equals + 1) : text);
+  }
+  for (size_t i = 0; i < set.size(); ++i) {
+    if (!set[i].defined())
+      throw Error(model + " needs its input " + graph.name(inputs[i]) + ": none was given");
+  }
+  return set;
 }
 
 Tensor random_labels(int64_t count, int64_t classes, uint64_t seed) {

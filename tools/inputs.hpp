@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "pleat/data.hpp"
 #include "pleat/graph.hpp"
@@ -26,6 +28,17 @@ Shape output_shape(const Graph& graph, const std::string& model);
 
 /// Standard normal numbers that depend on `seed` only.
 Tensor random_inputs(const Shape& shape, uint64_t seed);
+/// A random tensor for each of the network's inputs: normal numbers; zeros and ones where it wants whole
+/// ones. Error where an input leaves more open than with_batch settles.
+std::vector<Tensor> random_input_set(const Graph& graph, int64_t batch, const models::Sizes& sizes,
+                                     uint64_t seed);
+
+/// The array in a .npy file, or in a .pb file, ONNX's form for one tensor.
+Tensor read_array(const std::filesystem::path& file);
+/// One array for each of the network's inputs, from "NAME=FILE", or "FILE" where there is one input. Error
+/// says which is missing or not known.
+std::vector<Tensor> read_input_set(const Graph& graph, const std::vector<std::string>& given,
+                                   const std::string& model);
 /// Labels drawn evenly from [0, classes).
 Tensor random_labels(int64_t count, int64_t classes, uint64_t seed);
 

@@ -1,14 +1,19 @@
 #include "model_args.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "inputs.hpp"
 #include "pleat/error.hpp"
+#include "pleat/onnx.hpp"
 #include "pleat/safetensors.hpp"
 
 namespace pleat::tools {
 
 namespace {
+
+/// Where a file leaves height and width open: ImageNet's.
+const models::Sizes kFileSizes = {.height = 224, .width = 224};
 
 std::string joined_names() {
   std::string text;
@@ -18,7 +23,7 @@ std::string joined_names() {
 
 /// Error where the checkpoint is another model's.
 void check_model(const CheckpointInfo& info, const ModelArgs& args) {
-  if (info.model.empty() || info.model == args.model) return;
+  if (info.model.empty() || info.model == args.short_name()) return;
   throw Error(args.weights + " holds weights of " + info.model + ", not of " + args.model + ": give " +
               info.model + " as MODEL");
 }
@@ -37,19 +42,37 @@ void load_weights(Model& model, const SafeTensors& file, const std::string& path
   }
 }
 
+/// What --mean and --std say, for each channel of that input.
+Normalization given_normalization(const ModelArgs& args, const Shape& input) {
+  const auto channels = static_cast<size_t>(input.rank() > 1 ? input[1] : 1);
+  const auto spread = [&](const std::vector<float>& given, float missing, const char* option) {
+    if (given.empty()) return std::vector<float>(channels, missing);
+    if (given.size() == 1) return std::vector<float>(channels, given[0]);
+    if (given.size() == channels) return given;
+    throw Error(std::string(option) + " has " + std::to_string(given.size()) + " values; " + args.model +
+                " has " + std::to_string(channels) + " channels");
+  };
+  Normalization normalization{spread(args.mean, 0, "--mean"), spread(args.std, 1, "--std")};
+  for (const float std : normalization.std) {
+    if (!(std > 0)) throw Error("--std must be above 0, got " + std::to_string(std));
+  }
+  return normalization;
+}
+
 }  // namespace
 
 void ModelArgs::add_to(CLI::App& app, Weights weights_option) {
-  app.add_option("MODEL", model, "Built-in network: " + joined_names())->required()->type_name("");
+  app.add_option("MODEL", model, "FILE.onnx, or a built-in network: " + joined_names())
+      ->required()
+      ->type_name("");
+  weights_required = weights_option == Weights::required;
   if (weights_option != Weights::none) {
     CLI::Option* option = app.add_option("--weights", weights, "Weights (safetensors, PyTorch's names)")
                               ->type_name("FILE")
                               ->check(CLI::ExistingFile);
-    if (weights_option == Weights::required) {
-      option->required();
-    } else {
-      option->description("Weights (safetensors, PyTorch's names); random without");
-    }
+    option->description(weights_required
+                            ? "Weights (safetensors, PyTorch's names); an ONNX file has its own"
+                            : "Weights (safetensors, PyTorch's names); random, or the file's, without");
   }
   app.add_option("--threads", threads, "Threads to compute with; 0: all CPUs")->check(CLI::Range(0, 1024));
   app.add_option("--seed", seed, "Seed of everything random")->type_name("N");
@@ -68,6 +91,26 @@ void ModelArgs::add_to(CLI::App& app, Weights weights_option) {
   size_option("--classes", classes, "Classes");
 }
 
+void ModelArgs::add_normalization_to(CLI::App& app) {
+  const std::string group = "Normalization of inputs, (x - mean) / std (default: the checkpoint's, or none)";
+  app.add_option("--mean", mean, "A mean for each channel, or one; pixels are from 0 to 1")
+      ->delimiter(',')
+      ->type_name("X,...")
+      ->group(group);
+  app.add_option("--std", std, "A standard deviation for each channel, or one")
+      ->delimiter(',')
+      ->type_name("X,...")
+      ->group(group);
+}
+
+bool ModelArgs::is_file() const {
+  return model.ends_with(".onnx") || model.find('/') != std::string::npos;
+}
+
+std::string ModelArgs::short_name() const {
+  return is_file() ? std::filesystem::path(model).stem().string() : model;
+}
+
 models::Sizes ModelArgs::override_sizes(models::Sizes sizes) const {
   sizes.hidden = hidden.value_or(sizes.hidden);
   sizes.features = features.value_or(sizes.features);
@@ -79,7 +122,7 @@ models::Sizes ModelArgs::override_sizes(models::Sizes sizes) const {
 }
 
 Tensor OpenedModel::prepare(Tensor inputs) const {
-  inputs = shaped_for(input, inputs.to(DType::f32), name);
+  inputs = shaped_for(input(), inputs.to(DType::f32), name);
   if (!normalization || inputs.numel() == 0) return inputs;
   Dataset normalized{inputs.clone(), Tensor(Shape{inputs.shape()[0]}, DType::i64), /*classes=*/1};
   normalize(normalized, *normalization);
@@ -88,7 +131,8 @@ Tensor OpenedModel::prepare(Tensor inputs) const {
 
 void OpenedModel::prepare(Dataset& data) const {
   data.inputs = prepare(std::move(data.inputs));
-  const int64_t outputs = output[output.rank() - 1];
+  const Shape classes = output();
+  const int64_t outputs = classes.rank() > 0 ? classes[classes.rank() - 1] : 1;
   if (outputs != kDynamic && data.classes > outputs) {
     throw Error(name + " tells " + std::to_string(outputs) + " classes apart; the data has " +
                 std::to_string(data.classes));
@@ -96,7 +140,7 @@ void OpenedModel::prepare(Dataset& data) const {
 }
 
 OpenedModel open_model(const ModelArgs& args, const Dataset* data) {
-  models::Sizes sizes = models::default_sizes(args.model);
+  models::Sizes sizes = args.is_file() ? kFileSizes : models::default_sizes(args.model);
   if (data) sizes = sizes_from(*data, sizes);
   CheckpointInfo info;
   SafeTensors file;
@@ -105,18 +149,18 @@ OpenedModel open_model(const ModelArgs& args, const Dataset* data) {
     info = CheckpointInfo::from_metadata(file.metadata, args.weights);
     check_model(info, args);
     if (info.sizes) sizes = *info.sizes;
+  } else if (args.weights_required && !args.is_file()) {
+    throw Error(args.model + " is a built-in network: give its weights with --weights FILE");
   }
   sizes = args.override_sizes(sizes);
 
-  Graph graph = models::build(args.model, &sizes);
-  const Shape input = input_shape(graph, args.model), output = output_shape(graph, args.model);
-  OpenedModel opened{args.model,
-                     sizes,
-                     input,
-                     output,
-                     Model(std::move(graph), {args.seed, args.threads}),
+  Graph graph = args.is_file() ? read_onnx(args.model) : models::build(args.model, &sizes);
+  OpenedModel opened{args.model, sizes, Model(std::move(graph), {args.seed, args.threads}),
                      std::move(info.normalization)};
   if (!args.weights.empty()) load_weights(opened.model, file, args.weights);
+  if (!args.mean.empty() || !args.std.empty()) {
+    opened.normalization = given_normalization(args, opened.input());
+  }
   opened.model.eval();
   return opened;
 }

@@ -4,25 +4,36 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint_info.hpp"
+#include "inputs.hpp"
 #include "pleat/data.hpp"
 #include "pleat/model.hpp"
 #include "pleat/models.hpp"
 
 namespace pleat::tools {
 
+/// required: by built-in networks; a model file brings its own.
 enum class Weights : uint8_t { required, optional, none };
 
-/// The options that choose a network: MODEL, its sizes, its weights, threads and seed.
+/// The options that choose a network: MODEL (a built-in one or an ONNX file), its sizes, its weights, threads
+/// and seed.
 struct ModelArgs {
   std::string model;
   std::string weights;
   std::optional<int64_t> features, hidden, channels, size, classes;
   int threads = 0;
   uint64_t seed = 0;
+  bool weights_required = false;
+  std::vector<float> mean, std;  ///< of inputs, instead of the checkpoint's
 
+  bool is_file() const;
+  /// "resnet18", of a file "model".
+  std::string short_name() const;
   void add_to(CLI::App& app, Weights weights_option);
+  /// --mean and --std, for commands that read data.
+  void add_normalization_to(CLI::App& app);
   /// What the command line says about sizes replaces what `sizes` says.
   models::Sizes override_sizes(models::Sizes sizes) const;
 };
@@ -31,9 +42,12 @@ struct ModelArgs {
 struct OpenedModel {
   std::string name;
   models::Sizes sizes;
-  Shape input, output;  ///< the network's, with kDynamic for the batch
   Model model;
   std::optional<Normalization> normalization;  ///< of inputs, as the checkpoint says
+
+  /// The network's, with kDynamic for the batch. Error where it has several.
+  Shape input() const { return input_shape(model.graph(), name); }
+  Shape output() const { return output_shape(model.graph(), name); }
 
   /// Normalizes inputs as in training and gives them the network's shape.
   Tensor prepare(Tensor inputs) const;

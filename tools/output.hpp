@@ -1,12 +1,30 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+
+#include "pleat/error.hpp"
 
 namespace pleat::tools {
 
 using Json = nlohmann::ordered_json;
+
+/// One object in a file, written whole or not at all (temporary file, then rename).
+inline void write_json(const std::filesystem::path& file, const Json& json) {
+  const std::filesystem::path temporary = file.string() + ".tmp";
+  std::ofstream out(temporary);
+  out << json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) << std::endl;
+  out.close();
+  std::error_code failed;
+  if (out) std::filesystem::rename(temporary, file, failed);
+  if (!out || failed) {
+    std::filesystem::remove(temporary, failed);
+    throw Error("cannot write " + file.string());
+  }
+}
 
 /// Where a command prints: text for people on stdout; with --json one object on stdout, and the text on
 /// stderr.

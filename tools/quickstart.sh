@@ -35,7 +35,7 @@ learn() {
     fast+=" $(fastest_us cnn --weights "$out/best.safetensors")"
   done
   table+=$(awk -v name="$name" -v accuracy="$(field best_accuracy "$trained")" \
-    -v seconds="$(field seconds "$trained")" -v error="$(field max_error "$folded")" \
+    -v seconds="$(field seconds "$trained")" -v error="$(field max_abs_error "$folded")" \
     -v slow="$slow" -v fast="$fast" \
     'function least(list,  values, n, i, best) {
        n = split(list, values, " "); best = values[1]

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "inputs.hpp"
 #include "model_args.hpp"
 #include "output.hpp"
 #include "pleat/error.hpp"
@@ -22,22 +23,6 @@ struct RunArgs {
   bool unfolded = false, normalized = false;
 };
 
-/// The file of the network's input, which "--input x.npy" and "--input NAME=x.npy" give.
-std::filesystem::path input_file(const RunArgs& args, const std::string& name) {
-  if (args.inputs.size() != 1) {
-    throw Error(args.model.model + " has one input, " + name + "; " + std::to_string(args.inputs.size()) +
-                " were given");
-  }
-  const std::string& given = args.inputs.front();
-  const size_t equals = given.find('=');
-  if (equals == std::string::npos || std::filesystem::exists(given)) return given;
-  if (given.substr(0, equals) != name) {
-    throw Error(args.model.model + " has no input named " + given.substr(0, equals) + "; its input is " +
-                name);
-  }
-  return given.substr(equals + 1);
-}
-
 int run(const RunArgs& args) {
   OpenedModel opened = open_model(args.model);
   const Graph& graph = opened.model.graph();
@@ -46,8 +31,9 @@ int run(const RunArgs& args) {
     throw Error(args.model.weights + " does not say how its network's inputs were normalized");
   }
   if (!args.normalized) opened.normalization.reset();
-  const Tensor input = opened.prepare(read_npy(input_file(args, graph.name(graph.inputs().front()))));
-  const std::vector<Tensor> outputs = opened.model.run({input});
+  std::vector<Tensor> inputs = read_input_set(graph, args.inputs, args.model.model);
+  if (inputs.size() == 1 && (!args.model.is_file() || args.normalized)) inputs[0] = opened.prepare(inputs[0]);
+  const std::vector<Tensor> outputs = opened.model.run(inputs);
 
   std::filesystem::create_directories(args.output_dir);
   Json files = Json::array();
@@ -67,9 +53,11 @@ Command add_run(CLI::App& app) {
   auto args = std::make_shared<RunArgs>();
   CLI::App* parser = app.add_subcommand(
       "run",
-      "Runs a network on a NumPy array and writes its outputs as DIR/0.npy, DIR/1.npy, ... in graph order");
+      "Runs a network on NumPy arrays and writes its outputs as DIR/0.npy, DIR/1.npy, ... in graph order");
   args->model.add_to(*parser, Weights::required);
-  parser->add_option("--input", args->inputs, "Input array; NAME=FILE names the input")
+  parser
+      ->add_option("--input", args->inputs,
+                   "Input array (.npy, .pb); NAME=FILE names the input, once for each")
       ->required()
       ->default_str("")
       ->type_name("FILE");

@@ -62,6 +62,7 @@ Method adam(const TrainArgs& args) {
 
 void TrainArgs::add_to(CLI::App& app) {
   model.add_to(app, Weights::none);
+  model.add_normalization_to(app);
   add_data_option(app, data, "What to learn")->required();
   app.add_option("--epochs", fit.epochs, "Passes over the data")->check(CLI::Range(1, 1 << 20));
   app.add_option("--batch", fit.batch_size, "Items a step")->check(CLI::Range(1, 1 << 24));
@@ -187,18 +188,20 @@ int train(TrainArgs& args) {
   OpenedModel opened = open_model(args.model, &data.train);
   opened.prepare(data.train);
   opened.prepare(data.test);
-  const Normalization normalization = measure(data.train);
-  normalize(data.train, normalization);
-  normalize(data.test, normalization);
+  const Normalization normalization = opened.normalization ? *opened.normalization : measure(data.train);
+  if (!opened.normalization) {
+    normalize(data.train, normalization);
+    normalize(data.test, normalization);
+  }
 
   FitOptions& options = args.fit;
   options.optimizer = args.make_optimizer();
   options.schedule.kind = schedule_kind(args.schedule);
   options.augmentation = args.make_augmentation(data.train.inputs.shape());
   options.seed = args.model.seed;
-  options.out =
-      args.out.empty() ? std::filesystem::path("runs") / args.model.model : std::filesystem::path(args.out);
-  const CheckpointInfo info{args.model.model, opened.sizes, normalization};
+  options.out = args.out.empty() ? std::filesystem::path("runs") / args.model.short_name()
+                                 : std::filesystem::path(args.out);
+  const CheckpointInfo info{args.model.short_name(), opened.sizes, normalization};
   options.metadata = info.to_metadata();
   if (options.resume) check_resume(options.out, info);
 

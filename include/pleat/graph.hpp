@@ -41,6 +41,7 @@ class Graph {
   void output(std::string name, Value value);
 
   const Shape& shape(Value value) const;
+  DType dtype(Value value) const;
   /// Of an output: the name that output() gave it.
   const std::string& name(Value value) const;
   /// Inputs and outputs, in the order in which they were made.
@@ -49,6 +50,8 @@ class Graph {
 
   /// Every node with its shapes, one a line.
   std::string str() const;
+  /// The same as a drawing for Graphviz's dot.
+  std::string dot() const;
 
   GraphData& ir() { return *data_; }
   const GraphData& ir() const { return *data_; }

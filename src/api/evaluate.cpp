@@ -22,14 +22,22 @@ class EvalMode {
   bool was_training_;
 };
 
-Tensor rows(const Tensor& all, int64_t begin, int64_t end) {
+// Rows [begin, end), and zeros up to `count` rows.
+Tensor rows(const Tensor& all, int64_t begin, int64_t end, int64_t count) {
   Shape shape = all.shape();
-  shape[0] = end - begin;
+  shape[0] = count;
   Tensor part(shape, all.dtype());
   const size_t row = all.bytes() / static_cast<size_t>(all.shape()[0]);
   std::memcpy(part.raw(), static_cast<const std::byte*>(all.raw()) + static_cast<size_t>(begin) * row,
-              part.bytes());
+              static_cast<size_t>(end - begin) * row);
   return part;
+}
+
+// The batch that a network is made for; kDynamic: any.
+int64_t fixed_batch(const Model& model) {
+  const Graph& graph = model.graph();
+  const Shape& input = graph.shape(graph.inputs().at(0));
+  return input.rank() > 0 ? input[0] : kDynamic;
 }
 
 /// log(sum exp(x)) - x[label], and whether x[label] is the first largest; never with NaN among x.
@@ -63,13 +71,16 @@ Evaluation evaluate(Model& model, const Dataset& data, int64_t batch_size) {
     fail("evaluate: ", data.inputs.shape()[0], " inputs have ", data.size(), " labels");
   }
   const EvalMode mode(model);
+  const int64_t fixed = fixed_batch(model);
+  if (fixed != kDynamic) batch_size = fixed;
   const auto start = std::chrono::steady_clock::now();
   const int64_t* labels = std::as_const(data.labels).data<int64_t>();
   double loss = 0;
   int64_t hits = 0;
   for (int64_t begin = 0; begin < data.size(); begin += batch_size) {
     const int64_t end = std::min(begin + batch_size, data.size());
-    const Tensor logits = model(rows(data.inputs, begin, end));
+    const int64_t count = fixed == kDynamic ? end - begin : fixed;
+    const Tensor logits = model(rows(data.inputs, begin, end, count));
     if (logits.shape().rank() != 2) {
       fail("evaluate: needs a network with output (N, classes), got ", logits.shape().str());
     }

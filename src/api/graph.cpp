@@ -70,6 +70,10 @@ const Shape& Graph::shape(Value value) const {
   return data_->value(value.id).type.shape;
 }
 
+DType Graph::dtype(Value value) const {
+  return data_->value(value.id).type.dtype;
+}
+
 const std::string& Graph::name(Value value) const {
   const auto it = std::find(data_->outputs.begin(), data_->outputs.end(), value.id);
   if (it != data_->outputs.end())
@@ -91,6 +95,10 @@ std::vector<Value> Graph::outputs() const {
 
 std::string Graph::str() const {
   return print(*data_);
+}
+
+std::string Graph::dot() const {
+  return print_dot(*data_);
 }
 
 }  // namespace pleat

@@ -50,6 +50,8 @@ void verify(const GraphData& graph, std::string_view after);
 
 /// One node a line: name, op, inputs, output shapes.
 std::string print(const GraphData& graph);
+/// A box a node, an arrow a value with its shape, in Graphviz's language; weights are not drawn.
+std::string print_dot(const GraphData& graph);
 
 /// Gives parameters and states that have no data yet their first values, each from a random stream of its
 /// own.
