@@ -17,7 +17,6 @@ namespace pleat {
   }                                                                             \
   PLEAT_OP(Pending##Op)
 
-PENDING(ConvTranspose)
 PENDING(Unary)
 PENDING(UnaryGradient)
 PENDING(Binary)
