@@ -31,8 +31,7 @@ struct ConvOp {
   }
   static CorrelationPlan plan(const Attributes& attributes, const InputTypes& in, DType compute) {
     const Shape &x = in[0]->shape, &weight = in[1]->shape;
-    return compute == DType::f64 ? plan(kernels::active_table<double>(), attributes, x, weight)
-                                 : plan(kernels::active_table<float>(), attributes, x, weight);
+    return with_kernels(compute, [&](const auto& kernels) { return plan(kernels, attributes, x, weight); });
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {

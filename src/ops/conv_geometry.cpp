@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "base/format.hpp"
+#include "ops/window.hpp"
 
 namespace pleat {
 namespace {
@@ -11,48 +12,51 @@ std::string cross(int64_t height, int64_t width, bool flat) {
   return flat ? concat(width) : concat(height, "x", width);
 }
 
-// The window's d-th extent on an input.
-int64_t extent(const ops::Window& window, size_t d) {
-  return (window.kernel[d] - 1) * window.dilation[d] + 1;
-}
-
 int64_t output_size(const ops::Window& window, size_t d, int64_t padded) {
   return (padded - extent(window, d)) / window.stride[d] + 1;
 }
 
 }  // namespace
 
-Shape conv_output(const ops::Window& window, int64_t groups, const Shape& x, const Shape& weight) {
+void check_conv(std::string_view op, const ops::Window& window, const Shape& x, int64_t channels,
+                const Shape& weight) {
   const int rank = weight.rank();
-  if (rank != 3 && rank != 4) fail("conv: needs a weight of rank 3 or 4, got ", weight.str());
+  if (rank != 3 && rank != 4) fail(op, ": needs a weight of rank 3 or 4, got ", weight.str());
   const bool flat = rank == 3;
-  const int64_t channels = weight[1] * groups;
+  if (weight.numel() < 1) fail(op, ": needs a weight with elements, got ", weight.str());
   if (x.rank() != rank || (x[1] != channels && x[1] != kDynamic)) {
-    fail("conv: needs an input of ", channels, " channels (N, ", channels, flat ? ", L)" : ", H, W)",
+    fail(op, ": needs an input of ", channels, " channels (N, ", channels, flat ? ", L)" : ", H, W)",
          ", got ", x.str());
   }
+  if (window.kernel[0] != (flat ? 1 : weight[2]) || window.kernel[1] != weight[rank - 1]) {
+    fail(op, ": needs a weight with a kernel of ", cross(window.kernel[0], window.kernel[1], flat), ", got ",
+         weight.str());
+  }
+  for (size_t d = 0; d < 2; ++d) {
+    if (window.stride[d] < 1 || window.dilation[d] < 1 || window.pad_begin[d] < 0 || window.pad_end[d] < 0) {
+      fail(op, ": needs stride and dilation of at least 1 and padding of at least 0");
+    }
+  }
+}
+
+Shape conv_output(const ops::Window& given, int64_t groups, const Shape& x, const Shape& weight) {
+  check_conv("conv", given, x, weight.rank() > 1 ? weight[1] * groups : 0, weight);
   if (groups < 1 || weight[0] % groups != 0) {
     fail("conv: groups ", groups, " must divide the ", weight[0], " output channels");
   }
-  const int64_t kernel_height = flat ? 1 : weight[2], kernel_width = weight[rank - 1];
-  if (window.kernel[0] != kernel_height || window.kernel[1] != kernel_width) {
-    fail("conv: needs a weight with a kernel of ", cross(window.kernel[0], window.kernel[1], flat), ", got ",
-         weight.str());
-  }
+  const ops::Window window = resolved(given, x);
+  const bool flat = x.rank() == 3;
+  const std::array<int64_t, 2> in = spatial_sizes(x);
   Shape y{x[0], weight[0]};
   std::array<int64_t, 2> padded{1, 1};
   bool too_large = false;
-  for (int i = 2; i < rank; ++i) {
-    const auto d = static_cast<size_t>(i - rank + 2);
-    if (window.stride[d] < 1 || window.dilation[d] < 1 || window.pad_begin[d] < 0 || window.pad_end[d] < 0) {
-      fail("conv: needs stride and dilation of at least 1 and padding of at least 0");
-    }
-    if (x[i] == kDynamic) {
+  for (size_t d = flat ? 1 : 0; d < 2; ++d) {
+    if (in[d] == kDynamic) {
       padded[d] = extent(window, d);
       y.push_back(kDynamic);
       continue;
     }
-    padded[d] = x[i] + window.pad_begin[d] + window.pad_end[d];
+    padded[d] = in[d] + window.pad_begin[d] + window.pad_end[d];
     too_large |= extent(window, d) > padded[d];
     y.push_back(output_size(window, d, padded[d]));
   }
@@ -65,20 +69,26 @@ Shape conv_output(const ops::Window& window, int64_t groups, const Shape& x, con
 
 ConvShape conv_shape(const ops::Window& window, int64_t groups, const Shape& x, const Shape& weight,
                      int64_t lanes) {
-  const std::array<int64_t, 2> in = {x.rank() == 3 ? 1 : x[2], x[x.rank() - 1]};
-  ConvShape shape{x[0], groups, weight[1], weight[0] / groups, in, {}, window};
+  const std::array<int64_t, 2> in = spatial_sizes(x);
+  ConvShape shape{x[0], groups, weight[1], weight[0] / groups, in, {}, resolved(window, x)};
   for (size_t d = 0; d < 2; ++d) {
-    shape.out[d] = output_size(window, d, in[d] + window.pad_begin[d] + window.pad_end[d]);
+    shape.out[d] = output_size(shape.window, d, in[d] + shape.window.pad_begin[d] + shape.window.pad_end[d]);
   }
-  const std::array<int64_t, 2> ones = {1, 1}, zeros = {0, 0};
-  if (window.kernel == ones && window.stride == ones && window.pad_begin == zeros &&
-      window.pad_end == zeros) {
-    int64_t joined = std::lcm(shape.in[1], lanes) / shape.in[1];
-    shape.in_place = shape.in[0] % joined == 0;
-    if (!shape.in_place) joined = shape.in[0];
-    shape.in = shape.out = {shape.in[0] / joined, shape.in[1] * joined};
-  }
+  join_rows(shape, lanes);
   return shape;
+}
+
+void join_rows(ConvShape& shape, int64_t lanes) {
+  const ops::Window& window = shape.window;
+  const std::array<int64_t, 2> ones = {1, 1}, zeros = {0, 0};
+  if (window.kernel != ones || window.stride != ones || window.pad_begin != zeros ||
+      window.pad_end != zeros || shape.in != shape.out) {
+    return;
+  }
+  int64_t joined = std::lcm(shape.in[1], lanes) / shape.in[1];
+  shape.in_place = shape.in[0] % joined == 0;
+  if (!shape.in_place) joined = shape.in[0];
+  shape.in = shape.out = {shape.in[0] / joined, shape.in[1] * joined};
 }
 
 ConvAxis forward_axis(const ConvShape& shape, int dimension) {

@@ -25,13 +25,19 @@ struct ConvShape {
   bool depthwise() const { return in_channels == 1 && out_channels == 1; }
 };
 
+/// Checks what a convolution and its transpose have in common; errors begin with `op`. x has `channels`.
+void check_conv(std::string_view op, const ops::Window& window, const Shape& x, int64_t channels,
+                const Shape& weight);
+
 /// Checks a convolution's inputs, whose dimensions may be kDynamic, and gives its output's shape.
 Shape conv_output(const ops::Window& window, int64_t groups, const Shape& x, const Shape& weight);
 
-/// The sizes when all are known. Where the kernel is 1x1 rows are joined, so that `lanes` divides their
-/// length.
+/// The sizes when all are known, rows joined; the window's pads are explicit.
 ConvShape conv_shape(const ops::Window& window, int64_t groups, const Shape& x, const Shape& weight,
                      int64_t lanes);
+
+/// Where the kernel is 1x1 rows are joined, so that `lanes` divides their length.
+void join_rows(ConvShape& shape, int64_t lanes);
 
 /// One dimension of a sliding sum: output j, stored at out_first + j*out_step, reads position
 /// j*stride + t*spacing - pad of the input for tap t, whose weight is at tap_first + t*tap_step of the

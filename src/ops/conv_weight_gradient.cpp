@@ -161,6 +161,7 @@ struct ConvWeightGradientOp {
         }
       }
     });
+    if (shape.batch == 0) std::fill(dw, dw + plan.elements, T(0));
     if (plan.parts == 1) return;
     parallel_for(plan.elements, grain_for(plan.parts), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) dw[i] = partial[i];

@@ -42,6 +42,45 @@ OpCase conv_case(const Shape& x, int64_t channels, int64_t kernel, const Options
       {input(x, true), input(weight, true), input({channels}, o.bias), input(y, o.residual)}};
 }
 
+OpCase transpose_case(const Shape& x, int64_t channels, const ops::ConvTranspose& op) {
+  Shape weight{x[1], channels / op.groups};
+  for (int i = 2; i < x.rank(); ++i)
+    weight.push_back(op.window.kernel[static_cast<size_t>(i + 2 - x.rank())]);
+  return {concat("conv_transpose ", x.str(), " with ", weight.str(), ", stride ", op.window.stride[1],
+                 ", dilation ", op.window.dilation[1], ", output padding ", op.output_padding[1],
+                 ", output size ", op.output_size[1]),
+          op,
+          {{x}, {weight}, {{channels}}}};
+}
+
+// x (N, C, H, W), padded for its size.
+OpCase same_case(const Shape& x, int64_t channels, const ops::Window& window) {
+  return {concat("conv ", x.str(), ", same ", static_cast<int>(window.auto_pad)),
+          ops::Conv{window, 1, {}},
+          {{x}, {{channels, x[1], window.kernel[0], window.kernel[1]}}}};
+}
+
+std::vector<OpCase> transpose_cases() {
+  const ops::AutoPad upper = ops::AutoPad::same_upper, lower = ops::AutoPad::same_lower;
+  return {
+      same_case({2, 3, 7, 8}, 4, {.kernel = {3, 4}, .stride = {2, 3}, .auto_pad = upper}),
+      same_case({2, 3, 7, 8}, 4, {.kernel = {2, 4}, .stride = {1, 1}, .auto_pad = lower}),
+      same_case({1, 2, 9, 8}, 2, {.kernel = {3, 3}, .dilation = {2, 2}, .auto_pad = upper}),
+      transpose_case({2, 3, 9}, 4, {.window = {.kernel = {1, 3}, .stride = {1, 2}}}),
+      transpose_case({2, 3, 5, 6}, 2, {{{3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, 1, {1, 1}}),
+      transpose_case({3, 4, 5, 6}, 6, {{{2, 2}, {2, 2}}, 2}),
+      transpose_case({1, 4, 5, 9}, 3, {{{1, 1}}}),
+      transpose_case({1, 4, 4, 8}, 3, {{{1, 1}}, 1, {1, 2}}),
+      transpose_case({1, 2, 4, 5}, 3, {{{3, 2}, {1, 3}, {2, 1}, {0, 1}, {3, 0}}, 1, {0, 2}}),
+      transpose_case({1, 2, 4, 5}, 3, {{{3, 3}, {2, 2}, {5, 5}, {2, 2}, {3, 3}}, 1, {4, 4}}),
+      transpose_case({1, 2, 4, 5}, 3,
+                     {.window = {.kernel = {3, 3}, .stride = {2, 2}}, .output_size = {8, 15}}),
+      transpose_case({1, 2, 4, 5}, 3, {.window = {.kernel = {3, 3}, .stride = {2, 2}, .auto_pad = lower}}),
+      transpose_case({2, 2, 5, 6}, 65, {{{3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}}),
+      transpose_case({2, 65, 5, 6}, 2, {{{3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}}),
+  };
+}
+
 }  // namespace
 
 std::vector<OpCase> conv_cases() {
@@ -81,6 +120,7 @@ std::vector<OpCase> conv_cases() {
         conv_case({2, 3, 5, 9}, 6, 3, {.pad = 1, .bias = true, .residual = true, .activation = activation}));
     cases.push_back(conv_case({1, 3, 5, 9}, 3, 3, {.groups = 3, .pad = 1, .activation = activation}));
   }
+  for (OpCase& one : transpose_cases()) cases.push_back(std::move(one));
   return cases;
 }
 
