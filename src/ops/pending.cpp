@@ -17,14 +17,6 @@ namespace pleat {
   }                                                                             \
   PLEAT_OP(Pending##Op)
 
-PENDING(Unary)
-PENDING(UnaryGradient)
-PENDING(Binary)
-PENDING(Where)
-PENDING(Cast)
-PENDING(SumTo)
-PENDING(Reduce)
-PENDING(ReduceGradient)
 PENDING(ArgReduce)
 PENDING(LayerNorm)
 PENDING(LocalResponseNorm)
