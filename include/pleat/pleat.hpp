@@ -9,6 +9,7 @@
 #include "pleat/model.hpp"
 #include "pleat/models.hpp"
 #include "pleat/npy.hpp"
+#include "pleat/onnx.hpp"
 #include "pleat/optim.hpp"
 #include "pleat/safetensors.hpp"
 #include "pleat/shape.hpp"
