@@ -6,6 +6,16 @@
 
 namespace pleat {
 
+/// Reads an ONNX model (operator sets 6 to 26) into a graph that runs, folds and trains like a built one.
+/// Weights become parameters and batch normalizations' statistics become states, under their ONNX names;
+/// everything else known is a constant. Dimensions that the file leaves open are kDynamic. Error names the
+/// file, the node, its operator and the fault: whatever Pleat does not have (an operator, an attribute's
+/// value, an element type other than FLOAT, INT64, INT32 and BOOL) is refused.
+Graph read_onnx(const std::filesystem::path& file);
+
+/// Reads a TensorProto from a file of its own (.pb), as ONNX's test data are.
+Tensor read_onnx_tensor(const std::filesystem::path& file);
+
 struct OnnxOptions {
   int opset = 17;              ///< 13 to 17
   bool external_data = false;  ///< weights in a file of their own beside it, FILE.data; so always above 2 GB

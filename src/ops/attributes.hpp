@@ -171,6 +171,11 @@ enum class BinaryKind : uint8_t {
 struct Binary {
   BinaryKind kind = BinaryKind::add;
 };
+/// a, b, dy -> dy * (the derivative by operand 0: a, or 1: b), of dy's shape
+struct BinaryGradient {
+  BinaryKind kind = BinaryKind::add;
+  int operand = 0;
+};
 /// condition (boolean), a, b -> condition ? a : b, broadcast
 struct Where {};
 struct Cast {  ///< x -> x as another type; floats are truncated to whole numbers, non-zero is true
@@ -383,10 +388,10 @@ struct AdamUpdate {
 using Attributes =
     std::variant<Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose,
                  ConvInputGradient, ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate,
-                 ActivateGradient, Unary, UnaryGradient, Binary, Where, Cast, SumTo, Reduce, ReduceGradient,
-                 ArgReduce, LayerNorm, LocalResponseNorm, MatMul, Einsum, Add, Concat, Slice, SliceGradient,
-                 Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile, StridedSlice,
-                 StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
+                 ActivateGradient, Unary, UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce,
+                 ReduceGradient, ArgReduce, LayerNorm, LocalResponseNorm, MatMul, Einsum, Add, Concat, Slice,
+                 SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,
+                 StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
                  ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth,
                  Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
                  GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient,

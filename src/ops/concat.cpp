@@ -14,6 +14,7 @@ int concat_dim(const ops::Concat& attributes, const Shape& x) {
 struct ConcatOp {
   using Attributes = ops::Concat;
   static constexpr std::string_view name = "concat";
+  static constexpr KnownRule known_rule = KnownRule::moves;
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
     if (in.empty()) fail("concat: needs at least one input");
@@ -35,6 +36,9 @@ struct ConcatOp {
         fail("concat: needs inputs of one shape but along dim ", dim, ", got ", in[0]->shape.str(), " and ",
              x.str());
       }
+      if (in[k]->dtype != in[0]->dtype) {
+        fail("concat: needs inputs of one type, got ", name_of(in[0]->dtype), " and ", name_of(in[k]->dtype));
+      }
     }
     return {{in[0]->dtype, y}};
   }
@@ -43,11 +47,12 @@ struct ConcatOp {
   static void run(const Attributes& attributes, const Context<T>& context) {
     const Shape& shape = context.out_shape(0);
     const int dim = concat_dim(attributes, shape);
-    const int64_t inner = shape.product(dim + 1, shape.rank());
+    const int64_t inner =
+        shape.product(dim + 1, shape.rank()) * static_cast<int64_t>(size_of(context.out_dtype(0)));
     const int64_t row = shape[dim] * inner;
-    T* y = context.out(0);
-    // Elements [begin, end) of y: the parts of the inputs' rows among them.
-    parallel_for(shape.numel(), grain_for(1), [&](int64_t begin, int64_t end) {
+    auto* y = context.template out<std::byte>(0);
+    // Bytes [begin, end) of y: the parts of the inputs' rows among them.
+    parallel_for(shape.product(0, dim) * row, grain_for(1) * 4, [&](int64_t begin, int64_t end) {
       for (int64_t at = begin; at < end;) {
         const int64_t o = at / row;
         int64_t first = o * row;  // of the current input's part in y
@@ -55,8 +60,8 @@ struct ConcatOp {
           const int64_t length = context.in_shape(k)[dim] * inner;
           const int64_t from = std::max(at, first), to = std::min(end, first + length);
           if (from < to) {
-            std::memcpy(y + from, context.in(k) + o * length + (from - first),
-                        static_cast<size_t>(to - from) * sizeof(T));
+            std::memcpy(y + from, context.template in<std::byte>(k) + o * length + (from - first),
+                        static_cast<size_t>(to - from));
           }
           first += length;
         }

@@ -36,6 +36,10 @@ class Context {
 
   int input_count() const { return arguments_.input_count; }
   bool has(int i) const { return arguments_.inputs[i].data != nullptr; }
+  /// Null for an absent input, and behind the last.
+  const ValueType* in_type(int i) const {
+    return i < arguments_.input_count ? arguments_.inputs[i].type : nullptr;
+  }
   const Shape& in_shape(int i) const { return arguments_.inputs[i].type->shape; }
   DType in_dtype(int i) const { return arguments_.inputs[i].type->dtype; }
   DType out_dtype(int i) const { return arguments_.outputs[i].type->dtype; }

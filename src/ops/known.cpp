@@ -1,6 +1,7 @@
 #include "ops/known.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/format.hpp"
 
@@ -15,10 +16,63 @@ bool is_known(const ValueType* type) {
   return type->known != nullptr && !type->known->unknown.defined();
 }
 
-std::optional<std::vector<int64_t>> known_integers(const ValueType* type, const char* what) {
-  if ((type->dtype != DType::i64 && type->dtype != DType::i32) || type->shape.rank() > 1) {
-    fail("needs ", what, " as a list of i64, got ", name_of(type->dtype), " ", type->shape.str());
+namespace {
+
+void check_integers(const ValueType& type, const char* what) {
+  if ((type.dtype != DType::i64 && type.dtype != DType::i32) || type.shape.rank() > 1) {
+    fail("needs ", what, " as a list of i64, got ", name_of(type.dtype), " ", type.shape.str());
   }
+}
+
+template <class T>
+T element(DType dtype, const void* values, int64_t i) {
+  switch (dtype) {
+    case DType::f32:
+      return static_cast<T>(static_cast<const float*>(values)[i]);
+    case DType::f64:
+      return static_cast<T>(static_cast<const double*>(values)[i]);
+    case DType::i64:
+      return static_cast<T>(static_cast<const int64_t*>(values)[i]);
+    case DType::i32:
+      return static_cast<T>(static_cast<const int32_t*>(values)[i]);
+    default:
+      return static_cast<T>(static_cast<const bool*>(values)[i]);
+  }
+}
+
+}  // namespace
+
+void check_integers(const InputTypes& in, size_t i, const char* what) {
+  if (i < in.size() && in[i] != nullptr) check_integers(*in[i], what);
+}
+
+KnownElements::KnownElements(const ValueType* type) {
+  if (type == nullptr) return;
+  size_ = type->shape.numel();
+  if (type->known == nullptr) return;
+  values_ = std::as_const(type->known->values).raw();
+  dtype_ = type->known->values.dtype();
+  if (type->known->unknown.defined()) unknown_ = std::as_const(type->known->unknown).data<bool>();
+}
+
+bool KnownElements::all_known() const {
+  if (size_ == kDynamic) return false;
+  for (int64_t i = 0; i < size_; ++i) {
+    if (!known(i)) return false;
+  }
+  return true;
+}
+
+int64_t KnownElements::integer(int64_t i) const {
+  return element<int64_t>(dtype_, values_, i);
+}
+
+double KnownElements::real(int64_t i) const {
+  return element<double>(dtype_, values_, i);
+}
+
+std::optional<std::vector<int64_t>> known_integers(const ValueType* type, const char* what) {
+  check_integers(*type, what);
   if (type->known == nullptr) {
     if (!type->shape.is_static() || type->shape.numel() > kMostKnown) return std::nullopt;
     return std::vector<int64_t>(static_cast<size_t>(type->shape.numel()), kUnknown);

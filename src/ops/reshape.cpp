@@ -5,14 +5,10 @@
 #include "base/format.hpp"
 #include "ops/context.hpp"
 #include "ops/known.hpp"
+#include "ops/view.hpp"
 
 namespace pleat {
 namespace {
-
-// The gradient of a view: dy under x's shape.
-void view_back(GradientScope& scope) {
-  scope.set_input_gradient(0, scope.emit(ops::ReshapeLike{}, {scope.output_gradient(0), scope.input(0)})[0]);
-}
 
 struct FlattenOp {
   using Attributes = ops::Flatten;
@@ -95,6 +91,7 @@ struct ReshapeLikeOp {
   using Attributes = ops::ReshapeLike;
   static constexpr std::string_view name = "reshape_like";
   static constexpr bool is_view = true;
+  static constexpr KnownRule known_rule = KnownRule::moves;
 
   static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) {
     const Shape &x = in[0]->shape, &like = in[1]->shape;

@@ -18,6 +18,7 @@ struct Split {
 struct SliceOp {
   using Attributes = ops::Slice;
   static constexpr std::string_view name = "slice";
+  static constexpr KnownRule known_rule = KnownRule::moves;
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
     Shape y = in[0]->shape;
@@ -37,13 +38,14 @@ struct SliceOp {
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
     const Split x(context.in_shape(0), attributes.dim);
-    const int64_t length = (attributes.end - attributes.begin) * x.inner, row = x.size * x.inner;
+    const int64_t inner = x.inner * static_cast<int64_t>(size_of(context.out_dtype(0)));  // bytes
+    const int64_t length = (attributes.end - attributes.begin) * inner, row = x.size * inner;
     if (length == 0) return;
-    const T* from = context.in(0) + attributes.begin * x.inner;
-    T* y = context.out(0);
-    parallel_for(x.outer, grain_for(length / 4), [&](int64_t begin, int64_t end) {
+    const std::byte* from = context.template in<std::byte>(0) + attributes.begin * inner;
+    auto* y = context.template out<std::byte>(0);
+    parallel_for(x.outer, grain_for(length / 16), [&](int64_t begin, int64_t end) {
       for (int64_t o = begin; o < end; ++o) {
-        std::memcpy(y + o * length, from + o * row, static_cast<size_t>(length) * sizeof(T));
+        std::memcpy(y + o * length, from + o * row, static_cast<size_t>(length));
       }
     });
   }

@@ -14,6 +14,10 @@ GraphData to_double(const GraphData& graph) {
     if (value.data.defined()) value.data = is_float ? value.data.to(DType::f64) : value.data.clone();
     if (value.type.known) value.type.known = known_value(value.data);
   }
+  for (Node& node : copy.nodes) {
+    auto* cast = std::get_if<ops::Cast>(&node.attributes);
+    if (cast != nullptr && cast->to == DType::f32) cast->to = DType::f64;
+  }
   infer_all(copy);
   return copy;
 }

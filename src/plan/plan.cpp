@@ -93,12 +93,24 @@ class Planner {
     }
   }
 
-  void make_steps() {
+  // Floats are of one type throughout.
+  void choose_compute() {
+    const Node* of_f32 = nullptr;
+    const Node* of_f64 = nullptr;
     for (const Node& node : graph_.nodes) {
       for (ValueId output : node.outputs) {
-        if (graph_.value(output).type.dtype == DType::f64) plan_.compute = DType::f64;
+        if (graph_.value(output).type.dtype == DType::f32) of_f32 = &node;
+        if (graph_.value(output).type.dtype == DType::f64) of_f64 = &node;
       }
     }
+    if (of_f32 != nullptr && of_f64 != nullptr) {
+      fail("a network computes in f32 or in f64: ", of_f32->name, " gives f32 and ", of_f64->name, " f64");
+    }
+    if (of_f64 != nullptr) plan_.compute = DType::f64;
+  }
+
+  void make_steps() {
+    choose_compute();
     for (const Node& node : graph_.nodes) {
       const OpDef& op = definition(node.attributes);
       if (std::all_of(node.outputs.begin(), node.outputs.end(),
@@ -266,6 +278,7 @@ class Planner {
         const int source = root(input);
         const Buffer& from = buffer(source);
         if (from.place != Place::arena || from.last_stage != step.stage ||
+            from.type.dtype != buffer(output).type.dtype ||
             bytes_of(from.type) != bytes_of(buffer(output).type) || !read_once_in_stage(source, step)) {
           continue;
         }

@@ -146,8 +146,8 @@ double weighted_sum(const std::vector<Tensor>& outputs) {
 }
 
 void check_close(const Tensor& got, const Tensor& expected, double tolerance) {
-  const Tensor wide = got.to(DType::f64);
-  CHECK(max_error(wide.span<double>(), expected.span<double>()) <= tolerance);
+  const Tensor wide = got.to(DType::f64), reference = expected.to(DType::f64);
+  CHECK(max_error(wide.span<double>(), reference.span<double>()) <= tolerance);
 }
 
 bool same_bits(const Tensor& a, const Tensor& b) {
