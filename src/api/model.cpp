@@ -77,7 +77,7 @@ PreparedGraph& Model::Impl::prepared_inference() {
   const uint64_t version = weights_version();
   if (!inference_form || inference_form->weights_version != version) {
     PassContext context;
-    GraphData prepared = inference_graph(graph.ir(), fold, context);
+    GraphData prepared = pleat::inference_graph(graph.ir(), fold, context);
     inference_form.emplace(PreparedGraph{
         .graph = std::move(prepared), .report = std::move(context.report), .weights_version = version});
   }
@@ -217,6 +217,12 @@ void Model::set_requires_grad(std::string_view parameter, bool on) {
 
 const FoldReport& Model::fold_report() {
   return impl_->prepared_inference().report;
+}
+
+Graph Model::inference_graph() {
+  Graph graph;
+  graph.ir() = impl_->prepared_inference().graph;
+  return graph;
 }
 
 const Graph& Model::graph() const {

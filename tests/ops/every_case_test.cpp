@@ -17,28 +17,6 @@
 namespace pleat::test {
 namespace {
 
-// One tensor an input; undefined for an absent one.
-std::vector<Tensor> draw_inputs(const OpCase& op_case) {
-  Random random(seed());
-  std::vector<Tensor> inputs;
-  for (const CaseInput& input : op_case.inputs) {
-    Tensor& tensor = inputs.emplace_back();
-    if (input.absent) continue;
-    tensor = Tensor(input.shape, input.dtype);
-    if (!input.values.empty()) {
-      tensor = Tensor::from<double>(input.shape, input.values).to(input.dtype);
-      continue;
-    }
-    Tensor drawn(input.shape, DType::f64);
-    for (double& x : drawn.span<double>()) {
-      x = random.uniform(input.low, input.high);
-      if (input.dtype == DType::boolean) x = x < (input.low + input.high) / 2 ? 0 : 1;
-    }
-    tensor = drawn.to(input.dtype);
-  }
-  return inputs;
-}
-
 struct Results {
   std::vector<Tensor> outputs;  // those that the case checks
   std::vector<Tensor>
@@ -223,7 +201,7 @@ bool same_bits(const Results& a, const Results& b) {
 TEST_CASE("every op: gradients in double are the central differences") {
   for (const OpCase& op_case : op_cases()) {
     INFO(op_case.name, ", PLEAT_TEST_SEED=", seed());
-    const std::vector<Tensor> inputs = draw_inputs(op_case);
+    const std::vector<Tensor> inputs = draw_inputs(op_case, seed());
     const CaseGraph graph(op_case, DType::f64, /*with_gradients=*/true);
     const Results results = graph.run(inputs);
     for (size_t i = 0; i < inputs.size(); ++i) {
@@ -235,7 +213,7 @@ TEST_CASE("every op: gradients in double are the central differences") {
 TEST_CASE("every op: values and gradients on every instruction set are those of the double reference") {
   const std::string before = active_isa();
   for (const OpCase& op_case : op_cases()) {
-    const std::vector<Tensor> inputs = draw_inputs(op_case);
+    const std::vector<Tensor> inputs = draw_inputs(op_case, seed());
     const Results expected = CaseGraph(op_case, DType::f64, /*with_gradients=*/true).run(inputs);
     for (const std::string& isa : available_isas()) {
       INFO(op_case.name, ", ", isa, ", PLEAT_TEST_SEED=", seed());
@@ -254,7 +232,7 @@ TEST_CASE("every op: values and gradients on every instruction set are those of 
 TEST_CASE("every op: the same bits on 1, 2, 3 and 8 threads") {
   for (const OpCase& op_case : op_cases()) {
     INFO(op_case.name, ", PLEAT_TEST_SEED=", seed());
-    const std::vector<Tensor> inputs = draw_inputs(op_case);
+    const std::vector<Tensor> inputs = draw_inputs(op_case, seed());
     const CaseGraph graph(op_case, DType::f32, /*with_gradients=*/true);
     Results one;
     Arena(1).execute([&] { one = graph.run(inputs); });

@@ -40,5 +40,7 @@ struct OpCase {
 
 /// All cases: every family's list, joined in op_cases.cpp.
 std::vector<OpCase> op_cases();
+/// A case's inputs, the same for the same seed; undefined for an absent one.
+std::vector<Tensor> draw_inputs(const OpCase& op_case, uint64_t seed);
 
 }  // namespace pleat::test

@@ -1,5 +1,7 @@
 #include "support/op_case.hpp"
 
+#include "base/random.hpp"
+
 namespace pleat::test {
 
 std::vector<OpCase> batch_norm_cases();
@@ -30,6 +32,27 @@ std::vector<OpCase> op_cases() {
     for (OpCase& one : family()) cases.push_back(std::move(one));
   }
   return cases;
+}
+
+std::vector<Tensor> draw_inputs(const OpCase& op_case, uint64_t seed) {
+  Random random(seed);
+  std::vector<Tensor> inputs;
+  for (const CaseInput& input : op_case.inputs) {
+    Tensor& tensor = inputs.emplace_back();
+    if (input.absent) continue;
+    tensor = Tensor(input.shape, input.dtype);
+    if (!input.values.empty()) {
+      tensor = Tensor::from<double>(input.shape, input.values).to(input.dtype);
+      continue;
+    }
+    Tensor drawn(input.shape, DType::f64);
+    for (double& x : drawn.span<double>()) {
+      x = random.uniform(input.low, input.high);
+      if (input.dtype == DType::boolean) x = x < (input.low + input.high) / 2 ? 0 : 1;
+    }
+    tensor = drawn.to(input.dtype);
+  }
+  return inputs;
 }
 
 }  // namespace pleat::test

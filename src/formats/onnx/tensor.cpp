@@ -100,6 +100,14 @@ void read_external(const TensorProto& message, const std::filesystem::path& fold
   file.read(tensor.raw(), bytes);
 }
 
+TensorProto without_data(const Tensor& tensor, const std::string& name) {
+  TensorProto message;
+  message.set_name(name);
+  message.set_data_type(dtype_to_onnx(tensor.dtype()));
+  for (const int64_t dim : tensor.shape()) message.add_dims(dim);
+  return message;
+}
+
 }  // namespace
 
 DType dtype_from_onnx(int32_t type, const std::string& where) {
@@ -148,11 +156,23 @@ Tensor tensor_from_onnx(const TensorProto& message, const std::filesystem::path&
 }
 
 TensorProto tensor_to_onnx(const Tensor& tensor, const std::string& name) {
-  TensorProto message;
-  message.set_name(name);
-  message.set_data_type(dtype_to_onnx(tensor.dtype()));
-  for (const int64_t dim : tensor.shape()) message.add_dims(dim);
+  TensorProto message = without_data(tensor, name);
   message.set_raw_data(tensor.raw(), tensor.bytes());
+  return message;
+}
+
+TensorProto external_tensor_to_onnx(const Tensor& tensor, const std::string& name,
+                                    const std::string& location, uint64_t offset) {
+  TensorProto message = without_data(tensor, name);
+  message.set_data_location(TensorProto::EXTERNAL);
+  const auto add = [&](const char* key, const std::string& value) {
+    auto& entry = *message.add_external_data();
+    entry.set_key(key);
+    entry.set_value(value);
+  };
+  add("location", location);
+  add("offset", std::to_string(offset));
+  add("length", std::to_string(tensor.bytes()));
   return message;
 }
 

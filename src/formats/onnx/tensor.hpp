@@ -19,5 +19,8 @@ Tensor tensor_from_onnx(const onnx::TensorProto& message, const std::filesystem:
                         const std::string& where);
 /// The message of a tensor, with its data inside.
 onnx::TensorProto tensor_to_onnx(const Tensor& tensor, const std::string& name);
+/// The message of a tensor whose data are in a file beside the model, `location`, from byte `offset` on.
+onnx::TensorProto external_tensor_to_onnx(const Tensor& tensor, const std::string& name,
+                                          const std::string& location, uint64_t offset);
 
 }  // namespace pleat::formats
