@@ -28,7 +28,7 @@ struct OutputError {
 struct CertifyOptions {
   double tolerance = 1e-4;  ///< of OutputError::max_rel
   /// Called after each run of a network: how many are done, and an estimate of how many there will be.
-  std::function<void(int64_t done, int64_t total)> on_progress;
+  std::function<void(int64_t done, int64_t total)> on_progress = {};
 };
 
 /// What folding a network costs, measured.

@@ -53,7 +53,8 @@ class Certification {
     std::vector<std::vector<Tensor>> outputs;
     for (const InputSet& set : inputs_) {
       outputs.push_back(runner.run(set));
-      if (options_.on_progress) options_.on_progress(++done_, std::max(done_, total_));
+      ++done_;
+      if (options_.on_progress) options_.on_progress(done_, std::max(done_, total_));
     }
     return outputs;
   }

@@ -68,7 +68,8 @@ Comparison compare(const Graph& first, const Graph& second, const std::vector<In
   OutputDifferences all;
   for (const InputSet& set : inputs) all.add(run_b.run(set), run_a.run(set), names);
 
-  Comparison result{.layers_compared = static_cast<int>(shared.size())};
+  Comparison result;
+  result.layers_compared = static_cast<int>(shared.size());
   for (size_t i = outputs; i < all.outputs.size() && result.first_diverged.empty(); ++i) {
     if (all.outputs[i].max_rel() <= tolerance) continue;
     result.first_diverged = names[i];
