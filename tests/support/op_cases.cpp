@@ -9,6 +9,7 @@ std::vector<OpCase> linear_cases();
 std::vector<OpCase> loss_cases();
 std::vector<OpCase> movement_cases();
 std::vector<OpCase> pool_cases();
+std::vector<OpCase> resize_cases();
 
 std::vector<OpCase> op_cases() {
   std::vector<OpCase> cases;
@@ -20,6 +21,7 @@ std::vector<OpCase> op_cases() {
            loss_cases,
            movement_cases,
            pool_cases,
+           resize_cases,
        }) {
     for (OpCase& one : family()) cases.push_back(std::move(one));
   }
