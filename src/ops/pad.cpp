@@ -80,17 +80,10 @@ class Source {
   int64_t operator()(int64_t i) const {
     const int64_t at = i - shift_;
     if (at >= 0 && at < size_) return first_ + at;
-    switch (mode_) {
-      case ops::PadMode::constant:
-        return -1;
-      case ops::PadMode::edge:
-        return first_ + (at < 0 ? 0 : size_ - 1);
-      case ops::PadMode::wrap:
-        return first_ + modulo(at, size_);
-      case ops::PadMode::reflect:
-        break;
-    }
-    // Back and forth without repeating either end.
+    if (mode_ == ops::PadMode::constant) return -1;
+    if (mode_ == ops::PadMode::edge) return first_ + (at < 0 ? 0 : size_ - 1);
+    if (mode_ == ops::PadMode::wrap) return first_ + modulo(at, size_);
+    // Reflected: back and forth without repeating either end.
     const int64_t last = size_ - 1, place = last == 0 ? 0 : modulo(at, 2 * last);
     return first_ + std::min(place, 2 * last - place);
   }
@@ -144,8 +137,7 @@ struct PadOp {
       for (int64_t i = 0; moved && i < y[d]; ++i) *table++ = source(i);
     }
     const int64_t zero = 0;
-    const bool given = context.in_type(2) != nullptr;
-    gather.run(context.out_dtype(0), given ? context.template in<void>(2) : &zero,
+    gather.run(context.out_dtype(0), context.in_type(2) != nullptr ? context.template in<void>(2) : &zero,
                context.template in<void>(0), context.template out<void>(0));
   }
 
