@@ -18,11 +18,7 @@ namespace pleat {
   PLEAT_OP(Pending##Op)
 
 PENDING(ConvTranspose)
-PENDING(ArgReduce)
-PENDING(LayerNorm)
-PENDING(LocalResponseNorm)
 PENDING(MatMul)
-PENDING(Einsum)
 PENDING(Squeeze)
 PENDING(Unsqueeze)
 PENDING(Transpose)

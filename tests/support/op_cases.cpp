@@ -8,6 +8,7 @@ std::vector<OpCase> conv_cases();
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> linear_cases();
 std::vector<OpCase> loss_cases();
+std::vector<OpCase> normalization_cases();
 std::vector<OpCase> pool_cases();
 std::vector<OpCase> reduce_cases();
 std::vector<OpCase> unary_cases();
@@ -21,6 +22,7 @@ std::vector<OpCase> op_cases() {
            elementwise_cases,
            linear_cases,
            loss_cases,
+           normalization_cases,
            pool_cases,
            reduce_cases,
            unary_cases,
