@@ -7,6 +7,7 @@ std::vector<OpCase> conv_cases();
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> linear_cases();
 std::vector<OpCase> loss_cases();
+std::vector<OpCase> mat_mul_cases();
 std::vector<OpCase> pool_cases();
 
 std::vector<OpCase> op_cases() {
@@ -17,6 +18,7 @@ std::vector<OpCase> op_cases() {
            elementwise_cases,
            linear_cases,
            loss_cases,
+           mat_mul_cases,
            pool_cases,
        }) {
     for (OpCase& one : family()) cases.push_back(std::move(one));
