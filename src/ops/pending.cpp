@@ -17,11 +17,7 @@ namespace pleat {
   }                                                                             \
   PLEAT_OP(Pending##Op)
 
-PENDING(ArgReduce)
-PENDING(LayerNorm)
-PENDING(LocalResponseNorm)
 PENDING(MatMul)
-PENDING(Einsum)
 PENDING(Tile)
 PENDING(Split)
 PENDING(Pad)
