@@ -256,13 +256,16 @@ std::vector<LayerInfo> Model::layers(const std::vector<Shape>& input_shapes) {
   return layers;
 }
 
-int FoldReport::folded() const {
-  return static_cast<int>(
-      std::count_if(entries.begin(), entries.end(), [](const FoldEntry& e) { return e.folded; }));
+int FoldReport::folded(FoldKind kind) const {
+  return static_cast<int>(std::count_if(entries.begin(), entries.end(), [&](const FoldEntry& e) {
+    return e.kind == kind && e.folded;
+  }));
 }
 
-int FoldReport::left() const {
-  return static_cast<int>(entries.size()) - folded();
+int FoldReport::left(FoldKind kind) const {
+  return static_cast<int>(std::count_if(entries.begin(), entries.end(), [&](const FoldEntry& e) {
+    return e.kind == kind && !e.folded;
+  }));
 }
 
 }  // namespace pleat

@@ -43,8 +43,8 @@ struct BiasGradient {            ///< dy -> sums over every dimension but `dim`
   int64_t dim = 1;
 };
 
-/// x (N, C, [H,] W), weight (out, C/groups, [kh,] kw), bias? (out), residual? (y's shape) -> y (N, out, [H',]
-/// W')
+/// x (N, C, [H,] W), weight (out, C/groups, [kh,] kw), bias? (out), residual? (y's shape), pad? (C): what x
+/// is padded with, else 0 -> y (N, out, [H',] W')
 struct Conv {
   Window window;
   int64_t groups = 1;

@@ -1,4 +1,5 @@
-// y = act(conv(x, weight) + bias + residual), a cross-correlation as in PyTorch. See conv_correlate.hpp.
+// y = act(conv(x, weight) + bias + residual), a cross-correlation as in PyTorch; x is padded with `pad` of
+// its channel, else with zeros. See conv_correlate.hpp.
 
 #include "base/format.hpp"
 #include "ops/conv_correlate.hpp"
@@ -19,6 +20,10 @@ struct ConvOp {
     }
     if (in.size() > 3 && in[3] != nullptr && in[3]->shape != y.shape) {
       fail("conv: needs a residual of ", y.shape.str(), ", got ", in[3]->shape.str());
+    }
+    const Shape padded{in[1]->shape[1] * attributes.groups};
+    if (in.size() > 4 && in[4] != nullptr && in[4]->shape != padded) {
+      fail("conv: needs pad values ", padded.str(), ", one an input channel, got ", in[4]->shape.str());
     }
     return {y};
   }
@@ -61,9 +66,9 @@ struct ConvOp {
       pack_filter(p, context.in(1), own);
       packed = own;
     }
-    run_correlation(p, context, context.in(0), packed, offsets, context.out(0),
-                    context.input_count() > 2 ? context.in(2) : nullptr,
-                    context.input_count() > 3 ? context.in(3) : nullptr, attributes.epilogue);
+    const auto optional = [&](int i) { return i < context.input_count() ? context.in(i) : nullptr; };
+    run_correlation(p, context, context.in(0), packed, offsets, context.out(0), optional(2), optional(3),
+                    attributes.epilogue, optional(4));
   }
 
   static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {
@@ -74,9 +79,9 @@ struct ConvOp {
   }
 
   static void gradient(const Attributes& attributes, GradientScope& scope) {
-    if (attributes.epilogue.activation != Activation::none ||
-        (scope.input_count() > 3 && scope.input(3) != kAbsent)) {
-      fail("conv: a fused activation or residual has no gradient; fuse after differentiating");
+    const auto present = [&](int i) { return i < scope.input_count() && scope.input(i) != kAbsent; };
+    if (attributes.epilogue.activation != Activation::none || present(3) || present(4)) {
+      fail("conv: a fused activation, residual or pad value has no gradient; fuse after differentiating");
     }
     const ValueId x = scope.input(0), weight = scope.input(1), dy = scope.output_gradient(0);
     if (scope.wants(0)) {
@@ -87,7 +92,7 @@ struct ConvOp {
       scope.set_input_gradient(
           1, scope.emit(ops::ConvWeightGradient{attributes.window, attributes.groups}, {x, dy, weight})[0]);
     }
-    if (scope.input_count() > 2 && scope.input(2) != kAbsent && scope.wants(2)) {
+    if (present(2) && scope.wants(2)) {
       scope.set_input_gradient(2, scope.emit(ops::BiasGradient{1}, {dy})[0]);
     }
   }

@@ -44,6 +44,7 @@ struct Task {
   const CorrelationPlan& plan;
   const kernels::KernelTable<T>& kernels;
   const int64_t* offsets;
+  const T* pad;
   T *planes, *columns, *phase;
 
   int64_t image, group, first_row, rows, first_channel, channels;
@@ -55,7 +56,10 @@ struct Task {
     if (plan.in_place) return from + first_row * plan.x.in;
     kernels::Spread s = plan.spread;
     s.pad_y -= first_row * s.stride_y;
-    for (int64_t c = 0; c < count; ++c) kernels.conv.spread(s, from + c * plane, planes + c * s.size);
+    for (int64_t c = 0; c < count; ++c) {
+      const T value = pad == nullptr ? T(0) : pad[group * plan.in_channels + first + c];
+      kernels.conv.spread(s, from + c * plane, value, planes + c * s.size);
+    }
     return planes;
   }
 
@@ -226,7 +230,7 @@ void pack_filter(const CorrelationPlan& plan, const T* filter, T* packed) {
 template <class T>
 void run_correlation(const CorrelationPlan& plan, const Context<T>& context, const T* x, const T* packed,
                      const int64_t* offsets, T* result, const T* bias, const T* residual,
-                     const ops::Epilogue& epilogue) {
+                     const ops::Epilogue& epilogue, const T* pad) {
   const Scratch scratch = scratch_for(plan);
   const int64_t row_blocks = divide_up(plan.y.outputs, plan.block_rows);
   const int64_t channel_blocks = divide_up(plan.channels, plan.task_channels);
@@ -241,6 +245,7 @@ void run_correlation(const CorrelationPlan& plan, const Context<T>& context, con
                    Task<T>{.plan = plan,
                            .kernels = context.kernels,
                            .offsets = offsets,
+                           .pad = pad,
                            .planes = own,
                            .columns = own + scratch.planes,
                            .phase = own + scratch.planes + scratch.columns,
@@ -260,7 +265,7 @@ void run_correlation(const CorrelationPlan& plan, const Context<T>& context, con
                                                const ConvAxis&, const ConvAxis&, bool);           \
   template void pack_filter<T>(const CorrelationPlan&, const T*, T*);                             \
   template void run_correlation<T>(const CorrelationPlan&, const Context<T>&, const T*, const T*, \
-                                   const int64_t*, T*, const T*, const T*, const ops::Epilogue&);
+                                   const int64_t*, T*, const T*, const T*, const ops::Epilogue&, const T*);
 PLEAT_CORRELATE(float)
 PLEAT_CORRELATE(double)
 #undef PLEAT_CORRELATE

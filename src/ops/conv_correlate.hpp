@@ -52,12 +52,12 @@ template <class T>
 void pack_filter(const CorrelationPlan& plan, const T* filter, T* packed);
 
 /// x: (batch, groups * in_channels, y.in, x.in). result: (batch, groups * channels, out_height, out_width);
-/// only the positions that y and x give are written. offsets: by tap_offsets. bias?, residual? as in
+/// only the positions that y and x give are written. offsets: by tap_offsets. bias?, residual?, pad? as in
 /// ops::Conv.
 template <class T>
 void run_correlation(const CorrelationPlan& plan, const Context<T>& context, const T* x, const T* packed,
                      const int64_t* offsets, T* result, const T* bias, const T* residual,
-                     const ops::Epilogue& epilogue);
+                     const ops::Epilogue& epilogue, const T* pad = nullptr);
 
 /// Copies rows x width results of a phase to where they belong: every out_step-th row and column.
 template <class T>

@@ -78,7 +78,7 @@ struct WeightTask {
       pitch = spread.phases_x * spread.pitch;
       for (int64_t n = 0; n < images; ++n) {
         for (int64_t c = 0; c < count; ++c) {
-          kernels.conv.spread(spread, from + n * in_image + c * shape.in_plane(),
+          kernels.conv.spread(spread, from + n * in_image + c * shape.in_plane(), T(0),
                               planes + n * image_stride + c * spread.size);
         }
       }

@@ -41,7 +41,12 @@ void run(const OpDef& op, const ops::Attributes& attributes, const InputTypes& t
 
 std::vector<Tensor> evaluate(const ops::Attributes& attributes, const std::vector<const Tensor*>& inputs) {
   const OpDef& op = definition(attributes);
-  if (op.mutated != nullptr) fail(op.name, ": changes its inputs; constants cannot go through it");
+  if (op.mutated != nullptr) {
+    for (int i : op.mutated(attributes)) {
+      if (i < static_cast<int>(inputs.size()) && inputs[static_cast<size_t>(i)] != nullptr)
+        fail(op.name, ": changes its inputs; constants cannot go through it");
+    }
+  }
   std::deque<ValueType> kept;
   InputTypes types;
   std::vector<TensorRef> in;

@@ -1,10 +1,15 @@
-// fold_backward: a linear layer takes the per-channel affine behind it into its weight and bias.
-//   Before: y = (conv(x, W) + b) * s + t          (linear alike)
-//   After:  y = conv(x, W'), W'[o] = W[o] * s[o], b'[o] = b[o] * s[o] + t[o]; in double, rounded once
+// fold_backward: the linear layers that make a value take the affine behind them into weight and bias.
+//   Before: y = f(conv(x, W) + b) * s + t         (linear, conv_transpose alike)
+//   After:  y = f(conv(x, W')), W'[o] = W[o] * s[o], b'[o] = b[o] * s[o] + t[o]; in double
+// f: any number of nodes that affines can pass (commute.hpp), which may join several such layers: all of them
+// take their part, or nothing is changed.
+
+#include <algorithm>
 
 #include "base/format.hpp"
 #include "graph/edit.hpp"
-#include "passes/affine.hpp"
+#include "passes/commute.hpp"
+#include "passes/linear_view.hpp"
 #include "passes/scale_shift.hpp"
 
 namespace pleat {
@@ -12,73 +17,144 @@ namespace {
 
 using namespace scale_shift;
 
-constexpr size_t kWeight = 1, kBias = 2, kLinearResidual = 3;
+// What becomes of one affine, gathered before anything is changed.
+struct Placement {
+  struct Absorbed {
+    NodeId node;
+    Affine affine;
+  };
+  struct Constant {
+    NodeId reader;
+    size_t input;
+    Affine affine;
+  };
+  std::vector<Absorbed> absorbed;
+  std::vector<Constant> constants;
+  std::vector<std::pair<NodeId, Passage>> passed;
+  std::string refusal;
+};
 
-// The epilogue of a node that can absorb: Conv or Linear.
-const ops::Epilogue* epilogue_of(const Node& node) {
-  if (const auto* conv = std::get_if<ops::Conv>(&node.attributes)) return &conv->epilogue;
-  if (const auto* linear = std::get_if<ops::Linear>(&node.attributes)) return &linear->epilogue;
-  return nullptr;
+class Search {
+ public:
+  Search(const GraphData& graph, const PassContext& context) : graph_(graph), context_(context) {}
+
+  // Places an affine of the value that `reader` reads as its input-th. False: placement_.refusal says why.
+  bool place(NodeId reader, size_t input, const Affine& affine) {
+    const ValueId value = graph_.node(reader).inputs[input];
+    const ValueInfo& info = graph_.value(value);
+    if (!affine.scales() && !affine.shifts()) return true;
+    if (info.kind == ValueKind::constant) return place_on_constant(reader, input, affine);
+    if (info.producer < 0) return refuse("its input is the graph's own");
+    const Node& node = graph_.node(info.producer);
+    if (!only_user_is(graph_, value, reader))
+      return refuse(concat("the result of ", node.name, " is needed elsewhere too"));
+    if (linear_view(graph_, node)) {
+      const std::string reason = cannot_absorb_after(graph_, node, affine);
+      if (!reason.empty()) return refuse(reason);
+      placement.absorbed.push_back({info.producer, affine});
+      return true;
+    }
+    if (const ops::ScaleShift* before = plain_scale_shift(node)) {
+      if (is_kept(context_, node.name)) return refuse(concat(node.name, " is to be kept as it is"));
+      const auto dim = static_cast<int>(before->dim);
+      if (!along(affine, dim, info.type.shape[dim]))
+        return refuse(concat("scales another dimension than ", node.name, " before it"));
+      placement.absorbed.push_back({info.producer, affine});
+      return true;
+    }
+    Passage passage = move_up(graph_, node, output_of(node, value), affine);
+    if (!passage.refusal.empty()) return refuse(concat("follows ", passage.refusal));
+    for (const auto& [i, part] : passage.parts) {
+      if (!place(info.producer, i, part)) return false;
+    }
+    placement.passed.emplace_back(info.producer, std::move(passage));
+    return true;
+  }
+
+  Placement placement;
+
+ private:
+  bool refuse(std::string reason) {
+    placement.refusal = std::move(reason);
+    return false;
+  }
+
+  bool place_on_constant(NodeId reader, size_t input, const Affine& affine) {
+    placement.constants.push_back({reader, input, affine});
+    return true;
+  }
+
+  static size_t output_of(const Node& node, ValueId value) {
+    return static_cast<size_t>(std::find(node.outputs.begin(), node.outputs.end(), value) -
+                               node.outputs.begin());
+  }
+
+  const GraphData& graph_;
+  const PassContext& context_;
+};
+
+void absorb(GraphData& graph, NodeId id, const Affine& affine) {
+  Node& node = graph.node(id);
+  if (const ops::ScaleShift* before = plain_scale_shift(node)) {
+    const auto dim = static_cast<int>(before->dim);
+    const Shape& shape = graph.value(node.inputs[kX]).type.shape;
+    set_affine(graph, node, *along(composed(affine_of(graph, node), affine), dim, shape[dim]));
+  } else {
+    absorb_after(graph, node, affine);
+  }
 }
 
-// Why the producer of the affine's input cannot absorb it, or empty.
-std::string refusal(const GraphData& graph, NodeId affine) {
-  const ValueId x = graph.node(affine).inputs[kX];
-  const NodeId producer = graph.value(x).producer;
-  if (producer < 0) return "its input is the graph's own";
-  const Node& node = graph.node(producer);
-  const ops::Epilogue* epilogue = epilogue_of(node);
-  if (epilogue == nullptr)
-    return concat("follows ", node.name, " (", definition(node.attributes).name, "), not linear");
-  if (epilogue->activation != Activation::none) return concat(node.name, " applies an activation before it");
-  if (node.inputs[kLinearResidual] != kAbsent) return concat(node.name, " adds another value before it");
-  if (!is_constant(graph, node.inputs[kWeight]))
-    return concat("the weight of ", node.name, " is not constant");
-  if (node.inputs[kBias] != kAbsent && !is_constant(graph, node.inputs[kBias])) {
-    return concat("the bias of ", node.name, " is not constant");
+// The constant with the affine already applied.
+void apply_to_constant(GraphData& graph, const Placement::Constant& constant) {
+  Node& reader = graph.node(constant.reader);
+  const ValueInfo& old = graph.value(reader.inputs[constant.input]);
+  std::vector<double> values = constant_values(graph, reader.inputs[constant.input]);
+  const std::vector<int64_t> at = places(constant.affine.shape, old.type.shape);
+  for (size_t e = 0; e < values.size(); ++e) {
+    const auto i = static_cast<size_t>(at[e]);
+    values[e] = values[e] * constant.affine.scale[i] + constant.affine.shift[i];
   }
-  if (!only_user_is(graph, x, affine)) return concat("the result of ", node.name, " is needed elsewhere too");
-  const int rank = graph.value(x).type.shape.rank();
-  if (std::holds_alternative<ops::Linear>(node.attributes) && rank != 2) {
-    return concat("normalizes dimension 1 of ", rank, ", but ", node.name, " makes the last");
-  }
-  return "";
+  const DType dtype = old.type.dtype;
+  const ValueId made = add_constant(graph, old.name + ".folded",
+                                    Tensor::from<double>(Shape(old.type.shape), values).to(dtype));
+  reader.inputs[constant.input] = made;
 }
 
-void absorb(GraphData& graph, Node& linear, const Node& affine) {
-  const std::vector<double> scale = constant_values(graph, affine.inputs[kScale]);
-  const std::vector<double> shift = constant_values(graph, affine.inputs[kShift]);
-  std::vector<double> weight = constant_values(graph, linear.inputs[kWeight]);
-  const Shape shape = graph.value(linear.inputs[kWeight]).type.shape;
-  const size_t outputs = scale.size(), row = weight.size() / outputs;
-  for (size_t o = 0; o < outputs; ++o) {
-    for (size_t i = 0; i < row; ++i) weight[o * row + i] *= scale[o];
+// "conv1", "conv1 and conv2", and through what.
+void report(const GraphData& graph, const Placement& placement, FoldEntry& entry) {
+  entry.folded = true;
+  entry.target.clear();
+  bool merged = false;
+  for (const auto& absorbed : placement.absorbed) {
+    const Node& node = graph.node(absorbed.node);
+    if (entry.target.find(node.name) != std::string::npos) continue;
+    entry.target += (entry.target.empty() ? "" : ", ") + node.name;
+    merged |= plain_scale_shift(node) != nullptr;
   }
-  std::vector<double> bias = shift;
-  if (linear.inputs[kBias] != kAbsent) {
-    const std::vector<double> old = constant_values(graph, linear.inputs[kBias]);
-    for (size_t o = 0; o < outputs; ++o) bias[o] += old[o] * scale[o];
+  entry.reason.clear();
+  for (const auto& [id, passage] : placement.passed) {
+    entry.reason += (entry.reason.empty() ? "moved through " : ", ") + graph.node(id).name;
   }
-  // New constants: the weight may be shared with another layer.
-  linear.inputs[kWeight] =
-      add_constant(graph, linear.name + ".folded_weight", Tensor::from<double>(shape, weight).to(DType::f32));
-  linear.inputs[kBias] = add_vector(graph, linear.name + ".folded_bias", bias, DType::f32);
+  if (!entry.reason.empty()) entry.reason += ", ";
+  entry.reason += merged ? "merged with the affine before it" : "folded into weight and bias";
 }
 
 void run(GraphData& graph, PassContext& context) {
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    Node& affine = graph.nodes[i];
-    if (!plain_scale_shift(affine)) continue;
-    FoldEntry* entry = find_entry(context, affine.name);
-    const std::string reason = refusal(graph, static_cast<NodeId>(i));
-    if (!reason.empty()) {
-      if (entry != nullptr) entry->reason = reason;
+    if (!plain_scale_shift(graph.nodes[i]) || is_kept(context, graph.nodes[i].name)) continue;
+    FoldEntry* entry = find_entry(context, graph.nodes[i].name);
+    Search search(graph, context);
+    if (!search.place(static_cast<NodeId>(i), kX, affine_of(graph, graph.nodes[i]))) {
+      if (entry != nullptr) entry->reason = search.placement.refusal;
       continue;
     }
-    Node& linear = graph.node(graph.value(affine.inputs[kX]).producer);
-    absorb(graph, linear, affine);
-    if (entry != nullptr) *entry = {affine.name, true, linear.name, "folded into weight and bias"};
-    bypass(graph, affine, linear.outputs[0]);
+    const Placement& placement = search.placement;
+    if (entry != nullptr) report(graph, placement, *entry);
+    for (const auto& absorbed : placement.absorbed) absorb(graph, absorbed.node, absorbed.affine);
+    for (const auto& constant : placement.constants) apply_to_constant(graph, constant);
+    for (const auto& [id, passage] : placement.passed) apply_passage(graph, graph.node(id), passage);
+    Node& affine = graph.nodes[i];
+    bypass(graph, affine, affine.inputs[kX]);
   }
 }
 

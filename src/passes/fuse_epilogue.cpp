@@ -3,6 +3,7 @@
 //   batch_norm After:  y = f(x, residual r) with the activation inside
 
 #include "graph/edit.hpp"
+#include "passes/affine.hpp"
 #include "passes/pass.hpp"
 
 namespace pleat {
@@ -62,9 +63,9 @@ bool fuse_add(GraphData& graph, NodeId id) {
        {second_is_later ? size_t{1} : size_t{0}, second_is_later ? size_t{0} : size_t{1}}) {
     const ValueId mine = add.inputs[side], other = add.inputs[1 - side];
     Node* producer = mine == other ? nullptr : open_producer(graph, mine, id);
-    if (producer == nullptr || producer->inputs[fusible(*producer).residual] != kAbsent) continue;
+    if (producer == nullptr || input_of(*producer, fusible(*producer).residual) != kAbsent) continue;
     if (depends_on(graph, other, graph.value(mine).producer)) continue;
-    producer->inputs[fusible(*producer).residual] = other;
+    set_input(*producer, fusible(*producer).residual, other);
     bypass(graph, add, mine);
     return true;
   }

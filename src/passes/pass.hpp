@@ -16,6 +16,8 @@ struct PassContext {
   FoldReport report = {};
   uint64_t seed = 0;                       ///< of dropout
   std::vector<std::string> disabled = {};  ///< passes to leave out, by name
+  /// Batch norms and affines that must stay steps of their own, by layer name.
+  std::vector<std::string> keep = {};
 
   struct Timing {
     std::string_view pass;
@@ -38,10 +40,15 @@ void run_passes(GraphData& graph, std::span<const Pass> passes, PassContext& con
 extern const Pass kTrainingMode;
 extern const Pass kInferenceMode;
 extern const Pass kFuseBatchNormTraining;
+extern const Pass kFoldConstants;
+extern const Pass kMatmulToLinear;
+extern const Pass kConstantAffines;
 extern const Pass kBatchNormToScaleShift;
 extern const Pass kMergeScaleShift;
 extern const Pass kFoldBackward;
-extern const Pass kFuseEpilogue;
+extern const Pass kFoldForward;
+extern const Pass kRoundConstants;
 extern const Pass kRoundScaleShift;
+extern const Pass kFuseEpilogue;
 
 }  // namespace pleat

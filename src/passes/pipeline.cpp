@@ -9,14 +9,23 @@ GraphData training_graph(const GraphData& graph, PassContext& context) {
   return copy;
 }
 
+GraphData folded_graph(const GraphData& graph, PassContext& context) {
+  static constexpr const Pass* passes[] = {
+      &kInferenceMode,   &kFoldConstants, &kMatmulToLinear, &kConstantAffines, &kBatchNormToScaleShift,
+      &kMergeScaleShift, &kFoldBackward,  &kFoldForward,    &kRoundConstants,  &kRoundScaleShift};
+  GraphData copy = graph;
+  for (const Pass* pass : passes) run_passes(copy, {pass, 1}, context);
+  return copy;
+}
+
 GraphData inference_graph(const GraphData& graph, bool fold, PassContext& context) {
-  static constexpr const Pass* folding[] = {&kBatchNormToScaleShift, &kMergeScaleShift, &kFoldBackward,
-                                            &kFuseEpilogue, &kRoundScaleShift};
+  if (fold) {
+    GraphData folded = folded_graph(graph, context);
+    run_passes(folded, {&kFuseEpilogue, 1}, context);
+    return folded;
+  }
   GraphData copy = graph;
   run_passes(copy, {&kInferenceMode, 1}, context);
-  if (fold) {
-    for (const Pass* pass : folding) run_passes(copy, {pass, 1}, context);
-  }
   return copy;
 }
 

@@ -12,9 +12,13 @@ namespace pleat {
 /// one.
 GraphData training_graph(const GraphData& graph, PassContext& context);
 
-/// Running statistics, dropout gone, parameters constant; with `fold`, batch normalization folded into the
-/// layer before it and activations and additions fused into the steps before them. The report in `context`
-/// tells what folded.
+/// Running statistics, dropout gone, parameters constant, batch normalization and other affines folded into
+/// the layers around them: ordinary layers with f32 weights, nothing fused. The report in `context` tells
+/// what folded where.
+GraphData folded_graph(const GraphData& graph, PassContext& context);
+
+/// For running: with `fold`, the folded graph with activations and additions fused into the steps before
+/// them; else no more than running statistics, dropout gone and parameters constant.
 GraphData inference_graph(const GraphData& graph, bool fold, PassContext& context);
 
 }  // namespace pleat

@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "graph/edit.hpp"
-#include "passes/affine.hpp"
 #include "passes/scale_shift.hpp"
 
 namespace pleat {
@@ -17,7 +16,7 @@ using namespace scale_shift;
 
 void run(GraphData& graph, PassContext&) {
   for (Node& node : graph.nodes) {
-    if (!std::holds_alternative<ops::ScaleShift>(node.attributes) || node.inputs[kCenter] != kAbsent)
+    if (!std::holds_alternative<ops::ScaleShift>(node.attributes) || input_of(node, kCenter) != kAbsent)
       continue;
     const std::vector<double> scale = constant_values(graph, node.inputs[kScale]);
     std::vector<double> shift = constant_values(graph, node.inputs[kShift]), center(scale.size(), 0.0);

@@ -7,7 +7,7 @@ namespace {
 struct Options {
   int64_t stride = 1, dilation = 1, groups = 1;
   int64_t pad = 0, more_pad_end = 0;
-  bool bias = false, residual = false;
+  bool bias = false, residual = false, pad_values = false;
   Activation activation = Activation::none;
 };
 
@@ -30,16 +30,17 @@ OpCase conv_case(const Shape& x, int64_t channels, int64_t kernel, const Options
     y.push_back((x[i] + 2 * o.pad + o.more_pad_end - (kernel - 1) * o.dilation - 1) / o.stride + 1);
   }
   // Fusions are made after differentiation.
-  const bool differentiate = !o.residual && o.activation == Activation::none;
+  const bool differentiate = !o.residual && !o.pad_values && o.activation == Activation::none;
   const auto input = [&](const Shape& shape, bool there) {
     return CaseInput{.shape = shape, .absent = !there, .differentiate = differentiate};
   };
-  return {
-      concat("conv ", x.str(), " to ", channels, ", kernel ", kernel, ", stride ", o.stride, ", dilation ",
-             o.dilation, ", groups ", o.groups, ", pad ", o.pad, "+", o.more_pad_end, o.bias ? ", bias" : "",
-             o.residual ? ", residual" : "", ", activation ", static_cast<int>(o.activation)),
-      conv,
-      {input(x, true), input(weight, true), input({channels}, o.bias), input(y, o.residual)}};
+  return {concat("conv ", x.str(), " to ", channels, ", kernel ", kernel, ", stride ", o.stride,
+                 ", dilation ", o.dilation, ", groups ", o.groups, ", pad ", o.pad, "+", o.more_pad_end,
+                 o.bias ? ", bias" : "", o.residual ? ", residual" : "", o.pad_values ? ", pad values" : "",
+                 ", activation ", static_cast<int>(o.activation)),
+          conv,
+          {input(x, true), input(weight, true), input({channels}, o.bias), input(y, o.residual),
+           input({x[1]}, o.pad_values)}};
 }
 
 OpCase transpose_case(const Shape& x, int64_t channels, const ops::ConvTranspose& op) {
@@ -110,6 +111,9 @@ std::vector<OpCase> conv_cases() {
       conv_case({1, 3, 5, 6}, 6, 3, {.groups = 3, .pad = 1}),
       conv_case({2, 2, 5, 6}, 65, 3, {.pad = 1}),
       conv_case({20, 2, 5, 5}, 3, 3, {.pad = 1}),
+      conv_case({2, 4, 7}, 3, 3, {.stride = 2, .pad = 1, .pad_values = true}),
+      conv_case({2, 4, 9, 7}, 6, 3, {.stride = 2, .groups = 2, .pad = 1, .bias = true, .pad_values = true}),
+      conv_case({2, 3, 6, 9}, 65, 3, {.dilation = 2, .pad = 2, .residual = true, .pad_values = true}),
       conv_case({2, 3, 6, 7}, 64, 3,
                 {.pad = 1, .bias = true, .residual = true, .activation = Activation::relu}),
   };

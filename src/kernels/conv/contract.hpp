@@ -6,12 +6,12 @@
 
 namespace pleat::kernels {
 
-// Convolutions read a spread image: each plane padded with zeros and, where the stride is above 1, split by
+// Convolutions read a spread image: each plane padded and, where the stride is above 1, split by
 // phase, so that what one tap gives to a row of outputs is a run of neighbours. Output (r, q) of tap l reads
 // x[offsets[l] + r*pitch + q]; taps of several channels differ by their planes' distance.
 
 /// How one plane is spread: out[((py*rows + r)*phases_x + px)*pitch + q] =
-///   in[(r*stride_y + py - pad_y)*width + q*stride_x + px - pad_x], zero where that is outside the plane,
+///   in[(r*stride_y + py - pad_y)*width + q*stride_x + px - pad_x], `pad` where that is outside the plane,
 /// for py < phases_y, r < rows, px < phases_x, q < pitch. Zeros follow up to `size`. Pads may be negative.
 struct Spread {
   int64_t height, width;
@@ -58,7 +58,7 @@ struct ConvKernels {
   int64_t lanes;  ///< elements of a vector
   int64_t tile;   ///< output channels that `correlate` computes at once
 
-  void (*spread)(const Spread& spread, const T* in, T* out);
+  void (*spread)(const Spread& spread, const T* in, T pad, T* out);
   /// weights: [ceil(channels/tile)][taps][tile], zeros past the last channel (GemmKernels::pack_a's layout).
   void (*correlate)(const Correlation<T>& c);
   /// The same for one channel: weights [taps]; y_stride is not used.

@@ -8,7 +8,7 @@ namespace pleat::kernels::reference {
 inline constexpr int64_t kConvTile = 4;
 
 template <class T>
-void spread(const Spread& s, const T* in, T* out) {
+void spread(const Spread& s, const T* in, T pad, T* out) {
   int64_t at = 0;
   for (int64_t py = 0; py < s.phases_y; ++py) {
     for (int64_t r = 0; r < s.rows; ++r) {
@@ -17,7 +17,7 @@ void spread(const Spread& s, const T* in, T* out) {
         for (int64_t q = 0; q < s.pitch; ++q) {
           const int64_t ix = q * s.stride_x + px - s.pad_x;
           const bool inside = iy >= 0 && iy < s.height && ix >= 0 && ix < s.width;
-          out[at++] = inside ? in[iy * s.width + ix] : T(0);
+          out[at++] = inside ? in[iy * s.width + ix] : pad;
         }
       }
     }

@@ -12,10 +12,10 @@ namespace {
 inline constexpr int kConvTile = 4, kConvVectors = 3;
 inline constexpr int kPlaneVectors = 4;  // of correlate_plane
 
-inline void spread_run(int64_t pitch, int64_t zeros, int64_t begin, int64_t end, int64_t step,
-                       const float* in, float* out) {
-  for (int64_t q = 0; q < zeros; ++q) out[q] = 0;
-  int64_t q = zeros;
+inline void spread_run(int64_t pitch, int64_t before, int64_t begin, int64_t end, int64_t step,
+                       const float* in, float pad, float* out) {
+  for (int64_t q = 0; q < before; ++q) out[q] = pad;
+  int64_t q = before;
   if (step == 1) {
     for (int64_t i = begin; i < end; ++i) out[q++] = in[i];
   } else if (step == 2) {
@@ -25,24 +25,24 @@ inline void spread_run(int64_t pitch, int64_t zeros, int64_t begin, int64_t end,
   } else {
     for (int64_t i = begin; i < end; i += step) out[q++] = in[i];
   }
-  for (; q < pitch; ++q) out[q] = 0;
+  for (; q < pitch; ++q) out[q] = pad;
 }
 
-inline void spread(const Spread& s, const float* in, float* out) {
+inline void spread(const Spread& s, const float* in, float pad, float* out) {
   float* const end = out + s.size;
   for (int64_t py = 0; py < s.phases_y; ++py) {
     for (int64_t r = 0; r < s.rows; ++r) {
       const int64_t iy = r * s.stride_y + py - s.pad_y;
       for (int64_t px = 0; px < s.phases_x; ++px, out += s.pitch) {
-        // q * stride_x + px - pad_x >= 0 from `zeros` on.
-        const int64_t before = s.pad_x - px;
-        int64_t zeros = before > 0 ? (before + s.stride_x - 1) / s.stride_x : 0;
-        if (zeros > s.pitch || iy < 0 || iy >= s.height) zeros = s.pitch;
-        const int64_t first = zeros * s.stride_x - before;
-        int64_t last = first + (s.pitch - zeros) * s.stride_x;
+        // q * stride_x + px - pad_x >= 0 from `before` on.
+        const int64_t margin = s.pad_x - px;
+        int64_t before = margin > 0 ? (margin + s.stride_x - 1) / s.stride_x : 0;
+        if (before > s.pitch || iy < 0 || iy >= s.height) before = s.pitch;
+        const int64_t first = before * s.stride_x - margin;
+        int64_t last = first + (s.pitch - before) * s.stride_x;
         if (last > s.width) last = s.width;
-        spread_run(s.pitch, zeros, first, zeros < s.pitch ? last : first, s.stride_x,
-                   in + (zeros < s.pitch ? iy : 0) * s.width, out);
+        spread_run(s.pitch, before, first, before < s.pitch ? last : first, s.stride_x,
+                   in + (before < s.pitch ? iy : 0) * s.width, pad, out);
       }
     }
   }

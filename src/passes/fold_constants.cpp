@@ -1,0 +1,105 @@
+// fold_constants: what does not depend on an input is computed now, in double.
+//   Before: w = f(constants),  y = conv(x, w)     (weight standardisation: a batch norm of a weight)
+//   After:  y = conv(x, w'), w' constant; f64 where all its readers take that, else rounded once
+
+#include <algorithm>
+
+#include "graph/edit.hpp"
+#include "ops/evaluate.hpp"
+#include "ops/known.hpp"
+#include "passes/affine.hpp"
+#include "passes/pass.hpp"
+
+namespace pleat {
+namespace {
+
+// A constant may grow (Expand, Tile) this much; what is larger is cheaper to make when it is needed.
+constexpr int64_t kMostGrowth = 4, kSmall = 4096;
+
+bool foldable(const GraphData& graph, const Node& node) {
+  const OpDef& op = definition(node.attributes);
+  if (op.run_f32 == nullptr && !op.is_view) return false;
+  if (op.mutated != nullptr) {
+    for (int i : op.mutated(node.attributes)) {
+      if (input_of(node, static_cast<size_t>(i)) != kAbsent) return false;
+    }
+  }
+  int64_t in = 0;
+  for (ValueId input : node.inputs) {
+    if (input == kAbsent) continue;
+    if (!is_constant(graph, input)) return false;
+    in += graph.value(input).type.shape.numel();
+  }
+  if (in == 0) return false;
+  return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
+    const Shape& shape = graph.value(output).type.shape;
+    return shape.is_static() && shape.numel() <= std::max(kSmall, kMostGrowth * in);
+  });
+}
+
+std::vector<Tensor> compute(const GraphData& graph, const Node& node) {
+  std::vector<Tensor> tensors;
+  tensors.reserve(node.inputs.size());
+  std::vector<const Tensor*> operands;
+  for (ValueId input : node.inputs) {
+    if (input == kAbsent) {
+      operands.push_back(nullptr);
+      continue;
+    }
+    const Tensor& data = graph.value(input).data;
+    tensors.push_back(data.dtype() == DType::f32 ? data.to(DType::f64) : data);
+    operands.push_back(&tensors.back());
+  }
+  return evaluate(node.attributes, operands);
+}
+
+// Whether every reader makes of an f64 constant what it makes of an f32 one.
+bool may_stay_double(const GraphData& graph, ValueId value) {
+  if (is_output(graph, value)) return false;
+  const std::vector<NodeId> readers = users(graph, value);
+  return std::all_of(readers.begin(), readers.end(), [&](NodeId id) {
+    const Node& reader = graph.node(id);
+    try {
+      const std::vector<ValueType> types = infer_types(graph, reader);
+      for (size_t i = 0; i < types.size(); ++i) {
+        if (types[i] != graph.value(reader.outputs[i]).type) return false;
+      }
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  });
+}
+
+void become_constant(ValueInfo& value, Tensor data) {
+  value.kind = ValueKind::constant;
+  value.producer = -1;
+  value.type = {data.dtype(), data.shape(), known_value(data)};
+  value.data = std::move(data);
+}
+
+void run(GraphData& graph, PassContext&) {
+  std::vector<ValueId> made;
+  for (Node& node : graph.nodes) {
+    if (!foldable(graph, node)) continue;
+    const std::vector<Tensor> results = compute(graph, node);
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      become_constant(graph.value(node.outputs[i]), results[i]);
+      made.push_back(node.outputs[i]);
+    }
+    node.inputs.clear();
+    node.outputs.clear();
+  }
+  tidy(graph);
+  for (ValueId value : made) {
+    ValueInfo& info = graph.value(value);
+    if (info.type.dtype == DType::f64 && !may_stay_double(graph, value))
+      become_constant(info, info.data.to(DType::f32));
+  }
+}
+
+}  // namespace
+
+const Pass kFoldConstants = {"fold_constants", run};
+
+}  // namespace pleat

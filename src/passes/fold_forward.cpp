@@ -1,0 +1,146 @@
+// fold_forward: every reader of an affine takes it into its weight, bias and padding.
+//   Before: y = conv(f(x * s + t), W) + b         (linear alike)
+//   After:  y = conv(f(x), W') + b', W'[o,i] = W[o,i] * s[i], b'[o] = b[o] + sum_i W[o,i] * t[i], x padded
+//   with -t[i] / s[i], which the affine would make the 0 of before; in double
+// f: any number of nodes that affines can pass (commute.hpp). Comes after fold_backward, for what is left.
+// Where a mean is far above the deviation the affine stays: (x - mean) * s is exact, x * s - mean * s is not.
+
+#include <algorithm>
+
+#include "base/format.hpp"
+#include "graph/edit.hpp"
+#include "passes/commute.hpp"
+#include "passes/linear_view.hpp"
+#include "passes/scale_shift.hpp"
+
+namespace pleat {
+namespace {
+
+using namespace scale_shift;
+
+// Each doubling of |mean| / deviation costs one of float's 24 bits.
+constexpr double kLargestOffset = 16;
+
+class Search {
+ public:
+  Search(const GraphData& graph, const PassContext& context) : graph_(graph), context_(context) {}
+
+  // Hands the affine of a value to all who read it. False: refusal says why.
+  bool hand_on(ValueId value, const Affine& affine) {
+    if (!affine.scales() && !affine.shifts()) return true;
+    if (is_output(graph_, value))
+      return refuse(concat(graph_.value(value).name, " is an output of the graph"));
+    for (const NodeId reader : users(graph_, value)) {
+      const Node& node = graph_.node(reader);
+      if (std::count(node.inputs.begin(), node.inputs.end(), value) > 1)
+        return refuse(concat(node.name, " reads it more than once"));
+      if (!hand_to(reader, value, affine)) return false;
+    }
+    return true;
+  }
+
+  struct Absorbed {
+    NodeId node;
+    Affine affine;
+  };
+  std::vector<Absorbed> absorbed;
+  std::vector<std::pair<NodeId, Passage>> passed;
+  std::string refusal;
+
+ private:
+  bool refuse(std::string reason) {
+    refusal = std::move(reason);
+    return false;
+  }
+
+  bool hand_to(NodeId id, ValueId value, const Affine& affine) {
+    const Node& node = graph_.node(id);
+    const auto input =
+        static_cast<size_t>(std::find(node.inputs.begin(), node.inputs.end(), value) - node.inputs.begin());
+    if (linear_view(graph_, node)) {
+      if (input != LinearView::kX) return refuse(concat(node.name, " reads it as its weight"));
+      const std::string reason = cannot_absorb_before(graph_, node, affine);
+      if (!reason.empty()) return refuse(reason);
+      absorbed.push_back({id, affine});
+      return true;
+    }
+    if (const ops::ScaleShift* next = plain_scale_shift(node)) {
+      const auto dim = static_cast<int>(next->dim);
+      if (is_kept(context_, node.name) || !along(affine, dim, graph_.value(value).type.shape[dim]))
+        return refuse(concat(node.name, " stays as it is"));
+      absorbed.push_back({id, affine});
+      return true;
+    }
+    Passage passage = move_down(graph_, node, input, affine);
+    if (!passage.refusal.empty()) return refuse(passage.refusal);
+    for (const auto& [i, part] : passage.parts) {
+      if (!hand_on(node.outputs[i], part)) return false;
+    }
+    passed.emplace_back(id, std::move(passage));
+    return true;
+  }
+
+  const GraphData& graph_;
+  const PassContext& context_;
+};
+
+void absorb(GraphData& graph, NodeId id, const Affine& affine) {
+  Node& node = graph.node(id);
+  if (const ops::ScaleShift* next = plain_scale_shift(node)) {
+    const auto dim = static_cast<int>(next->dim);
+    const Shape& shape = graph.value(node.inputs[kX]).type.shape;
+    set_affine(graph, node, *along(composed(affine, affine_of(graph, node)), dim, shape[dim]));
+  } else {
+    absorb_before(graph, node, affine);
+  }
+}
+
+void report(const GraphData& graph, const Search& search, FoldEntry& entry) {
+  entry.folded = true;
+  entry.target.clear();
+  bool padding = false, merged = false;
+  for (const auto& absorbed : search.absorbed) {
+    const Node& node = graph.node(absorbed.node);
+    const auto view = linear_view(graph, node);
+    entry.target += (entry.target.empty() ? "" : ", ") + node.name;
+    padding |= view && view->padded && absorbed.affine.shifts();
+    merged |= !view;
+  }
+  entry.reason.clear();
+  for (const auto& [id, passage] : search.passed) {
+    entry.reason += (entry.reason.empty() ? "moved through " : ", ") + graph.node(id).name;
+  }
+  if (!entry.reason.empty()) entry.reason += ", ";
+  entry.reason += merged    ? "merged with the affine after it"
+                  : padding ? "forward into weight, bias and padding"
+                            : "forward into weight and bias";
+}
+
+void run(GraphData& graph, PassContext& context) {
+  for (size_t n = graph.nodes.size(); n-- > 0;) {  // the last of several in a row first
+    if (!plain_scale_shift(graph.nodes[n]) || is_kept(context, graph.nodes[n].name)) continue;
+    FoldEntry* entry = find_entry(context, graph.nodes[n].name);
+    Search search(graph, context);
+    bool found = search.hand_on(graph.nodes[n].outputs[0], affine_of(graph, graph.nodes[n]));
+    if (found && entry != nullptr && entry->largest_offset > kLargestOffset) {
+      search.refusal = concat("folded forward, a mean ", entry->largest_offset,
+                              " times the deviation would cost accuracy");
+      found = false;
+    }
+    if (!found) {
+      if (entry != nullptr) entry->reason += concat("; ", search.refusal);
+      continue;
+    }
+    if (entry != nullptr) report(graph, search, *entry);
+    for (const auto& absorbed : search.absorbed) absorb(graph, absorbed.node, absorbed.affine);
+    for (const auto& [id, passage] : search.passed) apply_passage(graph, graph.node(id), passage);
+    Node& affine = graph.nodes[n];
+    bypass(graph, affine, affine.inputs[kX]);
+  }
+}
+
+}  // namespace
+
+const Pass kFoldForward = {"fold_forward", run};
+
+}  // namespace pleat

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "graph/graph_data.hpp"
+#include "passes/affine.hpp"
+
+namespace pleat {
+
+/// How a node that computes y = W x + b keeps its channels: Conv, ConvTranspose and Linear alike.
+struct LinearView {
+  static constexpr size_t kX = 0, kWeight = 1, kBias = 2, kResidual = 3, kPad = 4;
+
+  bool outputs_first;  ///< weight (out, in/groups, ...); else (in, out/groups, ...)
+  int64_t groups, inputs, outputs;
+  int in_dim, out_dim;  ///< where x and y have their channels
+  bool finished;        ///< an activation or a residual comes after the bias
+  bool padded;          ///< x is padded, with zeros or the pad values
+  bool uneven;          ///< not all outputs see all of the kernel, and no padding makes up for it
+
+  /// Calls f(output channel, input channel, element) for each element of the weight.
+  template <class F>
+  void for_each_weight(const Shape& weight, const F& f) const {
+    const int64_t inner = weight.product(2, weight.rank());
+    int64_t element = 0;
+    for (int64_t i = 0; i < weight[0]; ++i) {
+      for (int64_t j = 0; j < weight[1]; ++j) {
+        const int64_t other = i / (weight[0] / groups) * weight[1] + j;
+        for (int64_t k = 0; k < inner; ++k, ++element) {
+          outputs_first ? f(static_cast<size_t>(i), static_cast<size_t>(other), static_cast<size_t>(element))
+                        : f(static_cast<size_t>(other), static_cast<size_t>(i), static_cast<size_t>(element));
+        }
+      }
+    }
+  }
+};
+
+/// The view of a node, or nullopt for any other op.
+std::optional<LinearView> linear_view(const GraphData& graph, const Node& node);
+
+/// Why the node cannot take an affine of its result into weight and bias, or empty.
+std::string cannot_absorb_after(const GraphData& graph, const Node& node, const Affine& after);
+/// W'[o,i] = W[o,i] * s[o], b'[o] = b[o] * s[o] + t[o]
+void absorb_after(GraphData& graph, Node& node, const Affine& after);
+
+/// Why the node cannot take an affine of its input into weight, bias and pad values, or empty.
+std::string cannot_absorb_before(const GraphData& graph, const Node& node, const Affine& before);
+/// W'[o,i] = W[o,i] * s[i], b'[o] = b[o] + sum_i W[o,i] * t[i], pad'[i] = (pad[i] - t[i]) / s[i]
+void absorb_before(GraphData& graph, Node& node, const Affine& before);
+
+}  // namespace pleat
