@@ -412,12 +412,12 @@ using Attributes = std::variant<
     Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose, ConvInputGradient,
     ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate, ActivateGradient, Unary,
     UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce, ReduceGradient, ArgReduce, LayerNorm,
-    LocalResponseNorm, MatMul, Einsum, Add, Concat, Slice, SliceGradient, Flatten, ReshapeLike, Reshape,
-    Squeeze, Unsqueeze, Transpose, Expand, Tile, TileGradient, StridedSlice, StridedSliceGradient, Split,
-    Gather, GatherGradient, Pad, PadGradient, Resize, ResizeGradient, ShapeOf, SizeOf, FillShape, Range,
-    DepthToSpace, SpaceToDepth, UnfoldDepth, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool,
-    AvgPoolGradient, GlobalAvgPool, GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy,
-    CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate,
-    AdamUpdate, LayerNormGradient, LocalResponseNormGradient, MatMulGradient, FoldDepth>;
+    LayerNormGradient, LocalResponseNorm, LocalResponseNormGradient, MatMul, MatMulGradient, Einsum, Add,
+    Concat, Slice, SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,
+    TileGradient, StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
+    ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth, FoldDepth,
+    Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
+    GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
+    MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 }  // namespace pleat::ops
