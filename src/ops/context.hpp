@@ -41,7 +41,6 @@ class Context {
     return i < arguments_.input_count ? arguments_.inputs[i].type : nullptr;
   }
   const Shape& in_shape(int i) const { return arguments_.inputs[i].type->shape; }
-  const ValueType* in_type(int i) const { return arguments_.inputs[i].type; }  ///< null for an absent input
   DType in_dtype(int i) const { return arguments_.inputs[i].type->dtype; }
   DType out_dtype(int i) const { return arguments_.outputs[i].type->dtype; }
   const Shape& out_shape(int i) const { return arguments_.outputs[i].type->shape; }
