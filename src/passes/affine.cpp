@@ -1,6 +1,7 @@
 #include "passes/affine.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "graph/edit.hpp"
 
@@ -92,6 +93,12 @@ Affine compacted(Affine full, std::vector<bool> needed) {
     if (full.shape[d] > 1) collapse(full, needed, d);
   }
   return full;
+}
+
+double largest(std::span<const double> values) {
+  double most = 0;
+  for (double value : values) most = std::max(most, std::abs(value));
+  return most;
 }
 
 std::vector<double> constant_values(const GraphData& graph, ValueId constant) {

@@ -32,6 +32,9 @@ std::vector<int64_t> places(const Shape& pattern, const Shape& full);
 /// Elements that are not `needed` (empty: all are) take whatever suits.
 Affine compacted(Affine full, std::vector<bool> needed = {});
 
+/// The largest magnitude among the values, 0 for none.
+double largest(std::span<const double> values);
+
 /// A constant's values in double.
 std::vector<double> constant_values(const GraphData& graph, ValueId constant);
 /// A constant of those values: f64 while passes still compute with it, f32 when it is final.

@@ -52,10 +52,10 @@ Normalization normalization(const GraphData& graph, const Node& node) {
       fail(node.name, ": channel ", c, " has no finite scale and shift: mean ", mean[c], ", variance ",
            var[c], ", eps ", eps);
     }
-    found.largest_scale = std::max(found.largest_scale, std::abs(affine.scale[c]));
     if (affine.scale[c] != 0)
       found.largest_offset = std::max(found.largest_offset, std::abs(mean[c]) / deviation);
   }
+  found.largest_scale = largest(affine.scale);
   return found;
 }
 

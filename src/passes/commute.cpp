@@ -84,8 +84,9 @@ Rule rule(const ops::Resize& resize, const GraphData& graph, const Node& node, i
   return planes_only() ? Rule{Keeps::affine, dims_from(2, rank)} : Rule{};
 }
 
-Rule rule(const ops::Binary& binary, const GraphData&, const Node&, int) {
-  return {binary.kind == ops::BinaryKind::prelu ? Keeps::positive_scale : Keeps::nothing};
+Rule rule(const ops::Binary& binary, const GraphData& graph, const Node& node, int) {
+  const bool widened = graph.value(node.outputs[0]).type != graph.value(node.inputs[0]).type;
+  return {binary.kind == ops::BinaryKind::prelu && !widened ? Keeps::positive_scale : Keeps::nothing};
 }
 
 template <class Op>
@@ -94,6 +95,7 @@ Rule rule(const Op&, const GraphData&, const Node&, int) {
 }
 
 Rule rule_of(const GraphData& graph, const Node& node) {
+  if (input_of(node, 0) == kAbsent) return {};
   const int rank = graph.value(node.inputs[0]).type.shape.rank();
   return std::visit([&](const auto& op) { return rule(op, graph, node, rank); }, node.attributes);
 }
@@ -149,7 +151,8 @@ std::string varies_where_mixed(const Node& node, const Rule& rule, const Affine&
   return "";
 }
 
-// Both sides have the result's shape: broadcasting would need another affine.
+}  // namespace
+
 bool is_sum(const GraphData& graph, const Node& node) {
   if (std::holds_alternative<ops::Add>(node.attributes)) return true;
   const auto* binary = std::get_if<ops::Binary>(&node.attributes);
@@ -157,8 +160,6 @@ bool is_sum(const GraphData& graph, const Node& node) {
   return binary != nullptr && binary->kind == ops::BinaryKind::add && a.is_static() &&
          a == graph.value(node.inputs[1]).type.shape;
 }
-
-}  // namespace
 
 Passage move_up(const GraphData& graph, const Node& node, size_t output, const Affine& affine) {
   if (moves_elements(node)) return move_up_elements(graph, node, output, affine);

@@ -85,12 +85,6 @@ std::optional<int> dimension(const Affine& affine, const Shape& x) {
   return std::nullopt;
 }
 
-double largest(const std::vector<double>& values) {
-  double most = 0;
-  for (double value : values) most = std::max(most, std::abs(value));
-  return most;
-}
-
 void become_affine(GraphData& graph, Node& node, ValueId x, const Affine& affine, PassContext& context) {
   const Shape& shape = graph.value(x).type.shape;
   const auto dim = dimension(affine, shape);

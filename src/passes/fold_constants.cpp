@@ -32,12 +32,34 @@ bool foldable(const GraphData& graph, const Node& node) {
   }
   if (in == 0) return false;
   return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
+    if (is_output(graph, output)) return false;
     const Shape& shape = graph.value(output).type.shape;
     return shape.is_static() && shape.numel() <= std::max(kSmall, kMostGrowth * in);
   });
 }
 
+// In double, unless the op itself asks for f32 (Cast).
+DType precision(const GraphData& graph, const Node& node) {
+  std::vector<ValueType> types;
+  types.reserve(node.inputs.size());
+  InputTypes in;
+  for (ValueId input : node.inputs) {
+    if (input == kAbsent) {
+      in.push_back(nullptr);
+      continue;
+    }
+    types.push_back(graph.value(input).type);
+    if (types.back().dtype == DType::f32) types.back().dtype = DType::f64;
+    in.push_back(&types.back());
+  }
+  for (const ValueType& type : definition(node.attributes).infer(node.attributes, in)) {
+    if (type.dtype == DType::f32) return DType::f32;
+  }
+  return DType::f64;
+}
+
 std::vector<Tensor> compute(const GraphData& graph, const Node& node) {
+  const DType dtype = precision(graph, node);
   std::vector<Tensor> tensors;
   tensors.reserve(node.inputs.size());
   std::vector<const Tensor*> operands;
@@ -47,7 +69,8 @@ std::vector<Tensor> compute(const GraphData& graph, const Node& node) {
       continue;
     }
     const Tensor& data = graph.value(input).data;
-    tensors.push_back(data.dtype() == DType::f32 ? data.to(DType::f64) : data);
+    const bool is_float = data.dtype() == DType::f32 || data.dtype() == DType::f64;
+    tensors.push_back(is_float && data.dtype() != dtype ? data.to(dtype) : data);
     operands.push_back(&tensors.back());
   }
   return evaluate(node.attributes, operands);
@@ -55,7 +78,6 @@ std::vector<Tensor> compute(const GraphData& graph, const Node& node) {
 
 // Whether every reader makes of an f64 constant what it makes of an f32 one.
 bool may_stay_double(const GraphData& graph, ValueId value) {
-  if (is_output(graph, value)) return false;
   const std::vector<NodeId> readers = users(graph, value);
   return std::all_of(readers.begin(), readers.end(), [&](NodeId id) {
     const Node& reader = graph.node(id);

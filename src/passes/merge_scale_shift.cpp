@@ -19,10 +19,13 @@ std::optional<Affine> both(const GraphData& graph, const Node& first, const Node
                graph.value(first.inputs[kX]).type.shape[dim]);
 }
 
-void report(PassContext& context, const Node& first, const Node& second) {
+void report(PassContext& context, const Node& first, const Node& second, const Affine& merged) {
   FoldEntry *one = find_entry(context, first.name), *two = find_entry(context, second.name);
   if (two == nullptr) return;
-  if (one != nullptr) one->largest_offset = std::max(one->largest_offset, two->largest_offset);
+  if (one != nullptr) {
+    const bool known = one->kind == FoldKind::batch_norm || two->kind == FoldKind::batch_norm;
+    one->largest_offset = known ? std::max(one->largest_offset, two->largest_offset) : largest(merged.shift);
+  }
   two->folded = true;
   two->target = first.name;
   two->reason = "merged with the affine before it";
@@ -49,7 +52,7 @@ void run(GraphData& graph, PassContext& context) {
     Node &first = graph.node(producer), &second = graph.nodes[i];
     const auto merged = both(graph, first, second);
     if (!merged) continue;
-    report(context, first, second);
+    report(context, first, second, *merged);
     second.attributes = first.attributes;
     std::swap(second.name, first.name);
     set_affine(graph, second, *merged);

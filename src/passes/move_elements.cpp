@@ -39,13 +39,6 @@ bool is_data(const Node& node, size_t i) {
   return i == 0 || std::holds_alternative<ops::Concat>(node.attributes);
 }
 
-Shape with_ones(Shape shape) {
-  for (int d = 0; d < shape.rank(); ++d) {
-    if (shape[d] == kDynamic) shape[d] = 1;
-  }
-  return shape;
-}
-
 // A view's elements stay in order. With one dynamic dimension, which stands first on both sides, the rest of
 // the sizes being p and q, lcm(p, q) elements show every way in which rows of p and of q meet.
 std::string view_sizes(Shape& x, Shape& y) {
@@ -85,7 +78,21 @@ Trace trace_view(const GraphData& graph, const Node& node) {
   return {.inputs = {{x}}, .outputs = {y}, .sources = {sources}};
 }
 
-Trace trace(const GraphData& graph, const Node& node) {
+// Of the affine, what `trace` may make small: dimensions that it does not vary along, where the op has one of
+// its own and leaves the others alone.
+Shape sizes_for(const Node& node, Shape shape, const Affine& affine) {
+  std::optional<int64_t> own;
+  if (const auto* concat = std::get_if<ops::Concat>(&node.attributes)) own = concat->dim;
+  if (const auto* slice = std::get_if<ops::Slice>(&node.attributes)) own = slice->dim;
+  if (const auto* split = std::get_if<ops::Split>(&node.attributes)) own = split->dim;
+  for (int d = 0; d < shape.rank(); ++d) {
+    const bool apart = own && d != (*own < 0 ? *own + shape.rank() : *own);
+    if (shape[d] == kDynamic || (apart && !affine.varies_along(d))) shape[d] = 1;
+  }
+  return shape;
+}
+
+Trace trace(const GraphData& graph, const Node& node, const Affine& affine) {
   if (definition(node.attributes).is_view) return trace_view(graph, node);
   Trace t;
   std::vector<Tensor> tensors(node.inputs.size());
@@ -97,7 +104,7 @@ Trace trace(const GraphData& graph, const Node& node) {
     if (id == kAbsent) continue;
     const ValueType& type = graph.value(id).type;
     if (is_data(node, i)) {
-      t.inputs[i] = {with_ones(type.shape), count};
+      t.inputs[i] = {sizes_for(node, type.shape, affine), count};
       count += t.inputs[i].shape.numel();
       if (count > kMostElements) return refused(node, "is too large to be followed");
       tensors[i] = numbered(t.inputs[i].shape, t.inputs[i].first);
@@ -176,7 +183,7 @@ bool moves_elements(const Node& node) {
 }
 
 Passage move_up_elements(const GraphData& graph, const Node& node, size_t output, const Affine& affine) {
-  const Trace t = trace(graph, node);
+  const Trace t = trace(graph, node, affine);
   if (!t.refusal.empty()) return {.refusal = t.refusal};
   Passage passage;
   std::vector<Affine> before;
@@ -222,7 +229,7 @@ Passage move_up_elements(const GraphData& graph, const Node& node, size_t output
 }
 
 Passage move_down_elements(const GraphData& graph, const Node& node, size_t input, const Affine& affine) {
-  const Trace t = trace(graph, node);
+  const Trace t = trace(graph, node, affine);
   if (!t.refusal.empty()) return {.refusal = t.refusal};
   if (!is_data(node, input)) return {.refusal = concat(node.name, " is not linear")};
   Passage passage;

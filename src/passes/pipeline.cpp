@@ -1,6 +1,21 @@
 #include "passes/pipeline.hpp"
 
+#include <algorithm>
+
 namespace pleat {
+namespace {
+
+// Passes write the report's entries as they find affines; people read them in the order of the network.
+void sort_report(const GraphData& graph, FoldReport& report) {
+  const auto place = [&](const FoldEntry& entry) {
+    return std::find_if(graph.nodes.begin(), graph.nodes.end(),
+                        [&](const Node& node) { return node.name == entry.layer; });
+  };
+  std::stable_sort(report.entries.begin(), report.entries.end(),
+                   [&](const FoldEntry& a, const FoldEntry& b) { return place(a) < place(b); });
+}
+
+}  // namespace
 
 GraphData training_graph(const GraphData& graph, PassContext& context) {
   static constexpr const Pass* passes[] = {&kTrainingMode, &kFuseBatchNormTraining};
@@ -10,11 +25,14 @@ GraphData training_graph(const GraphData& graph, PassContext& context) {
 }
 
 GraphData folded_graph(const GraphData& graph, PassContext& context) {
+  // A sum that became one convolution can take what follows it: hence fold_backward once more.
   static constexpr const Pass* passes[] = {
-      &kInferenceMode,   &kFoldConstants, &kMatmulToLinear, &kConstantAffines, &kBatchNormToScaleShift,
-      &kMergeScaleShift, &kFoldBackward,  &kFoldForward,    &kRoundConstants,  &kRoundScaleShift};
+      &kInferenceMode,         &kFoldConstants,   &kMatmulToLinear, &kConstantAffines, &kEqualSums,
+      &kBatchNormToScaleShift, &kMergeScaleShift, &kFoldBackward,   &kMergeBranches,   &kFoldBackward,
+      &kFoldForward,           &kRoundConstants,  &kRoundScaleShift};
   GraphData copy = graph;
   for (const Pass* pass : passes) run_passes(copy, {pass, 1}, context);
+  sort_report(graph, context.report);
   return copy;
 }
 

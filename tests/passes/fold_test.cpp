@@ -3,11 +3,11 @@
 
 #include <doctest/doctest.h>
 
-#include "executor/executor.hpp"
 #include "graph/edit.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/to_double.hpp"
 #include "support/model_tools.hpp"
+#include "support/run_graph.hpp"
 
 namespace pleat {
 namespace {
@@ -15,6 +15,7 @@ namespace {
 using test::random_tensor;
 using test::randomize;
 using test::relative_error;
+using test::run_graph;
 
 // A model with its graph's fold, run on one input.
 struct Folded {
@@ -24,17 +25,6 @@ struct Folded {
   int steps;
 };
 
-Tensor run_plan(const GraphData& graph, const Tensor& x) {
-  const Shape shape = x.shape();
-  Executor executor(make_plan(graph, {&shape, 1}));
-  const ValueType& type = executor.plan().buffers[static_cast<size_t>(executor.plan().outputs[0])].type;
-  Tensor y(type.shape, type.dtype);
-  const void* in = x.raw();
-  void* out = y.raw();
-  executor.run({&in, 1}, {&out, 1});
-  return y;
-}
-
 Folded fold(const Model& model, const Tensor& x) {
   PassContext context, unfolded_context;
   const GraphData& graph = model.graph().ir();
@@ -42,8 +32,8 @@ Folded fold(const Model& model, const Tensor& x) {
   const GraphData folded = inference_graph(graph, /*fold=*/true, context);
   const GraphData unfolded = inference_graph(graph, /*fold=*/false, unfolded_context);
   CHECK(print(graph) == before);
-  Folded result{context.report, run_plan(folded, x), 0, static_cast<int>(folded.nodes.size())};
-  result.error = relative_error(result.output, run_plan(to_double(unfolded), x.to(DType::f64)));
+  Folded result{context.report, run_graph(folded, {x})[0], 0, static_cast<int>(folded.nodes.size())};
+  result.error = relative_error(result.output, run_graph(to_double(unfolded), {x})[0]);
   return result;
 }
 
@@ -155,7 +145,7 @@ TEST_CASE("fold: what is needed elsewhere is left, with the reason") {
   randomize(model, 3);
   const Folded result = fold(model, random_tensor({3, 5}, 1));
   REQUIRE(result.report.left() == 1);
-  CHECK(result.report.entries[0].reason == "the result of fc is needed elsewhere too");
+  CHECK(result.report.entries[0].reason.find("the result of fc is needed elsewhere too") == 0);
   CHECK(result.error < kTolerance);
 
   Graph second;
@@ -177,9 +167,9 @@ TEST_CASE("fold: after an activation, on the input, and over the wrong dimension
   const Tensor flat = random_tensor({3, 5}, 1);
   CHECK(reason(fold(chain({3, 5}, Linear{5, 5}, ReLU{}, BatchNorm1d{5}), flat)).find("layer1") !=
         std::string::npos);
-  CHECK(reason(fold(chain({3, 5}, BatchNorm1d{5}, ReLU{}), flat)) == "its input is the graph's own");
-  CHECK(reason(fold(chain({3, 5, 5}, Linear{5, 5}, BatchNorm1d{5}), random_tensor({3, 5, 5}, 1))) ==
-        "normalizes dimension 1 of 3, but layer0 makes the last");
+  CHECK(reason(fold(chain({3, 5}, BatchNorm1d{5}, ReLU{}), flat)).find("its input is the graph's own") == 0);
+  CHECK(reason(fold(chain({3, 5, 5}, Linear{5, 5}, BatchNorm1d{5}), random_tensor({3, 5, 5}, 1)))
+            .find("normalizes dimension 1 of 3, but layer0 makes the last") == 0);
   const BatchNorm1d untracked{.num_features = 5, .track_running_stats = false};
   CHECK(reason(fold(chain({3, 5}, Linear{5, 5}, untracked), flat)).find("tracks no running ones") !=
         std::string::npos);
@@ -197,11 +187,11 @@ TEST_CASE("passes: each is timed, and one that is disabled by name is left out")
   const Model model = chain({3, 5}, Linear{5, 5}, BatchNorm1d{5}, ReLU{});
   PassContext context;
   inference_graph(model.graph().ir(), true, context);
-  CHECK(context.timings.size() == 11);
+  CHECK(context.timings.size() == 14);
   PassContext without;
   without.disabled = {"fold_backward"};
   CHECK(inference_graph(model.graph().ir(), true, without).nodes.size() == 2);
-  CHECK(without.timings.size() == 10);
+  CHECK(without.timings.size() == 12);
 }
 
 TEST_CASE("training: batch norm takes the addition and the activation after it") {
