@@ -17,6 +17,8 @@ GraphData to_double(const GraphData& graph) {
   for (Node& node : copy.nodes) {
     auto* cast = std::get_if<ops::Cast>(&node.attributes);
     if (cast != nullptr && cast->to == DType::f32) cast->to = DType::f64;
+    auto* filled = std::get_if<ops::FillShape>(&node.attributes);
+    if (filled != nullptr && filled->dtype == DType::f32) filled->dtype = DType::f64;
   }
   infer_all(copy);
   return copy;
