@@ -17,7 +17,6 @@ namespace pleat {
   }                                                                             \
   PLEAT_OP(Pending##Op)
 
-PENDING(MatMul)
 PENDING(Tile)
 PENDING(Split)
 PENDING(Pad)
@@ -28,6 +27,5 @@ PENDING(FillShape)
 PENDING(Range)
 PENDING(DepthToSpace)
 PENDING(SpaceToDepth)
-PENDING(UnfoldDepth)
 
 }  // namespace pleat

@@ -8,6 +8,7 @@ std::vector<OpCase> conv_cases();
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> linear_cases();
 std::vector<OpCase> loss_cases();
+std::vector<OpCase> mat_mul_cases();
 std::vector<OpCase> movement_cases();
 std::vector<OpCase> normalization_cases();
 std::vector<OpCase> pool_cases();
@@ -23,6 +24,7 @@ std::vector<OpCase> op_cases() {
            elementwise_cases,
            linear_cases,
            loss_cases,
+           mat_mul_cases,
            movement_cases,
            normalization_cases,
            pool_cases,
