@@ -13,6 +13,7 @@ std::vector<OpCase> movement_cases();
 std::vector<OpCase> normalization_cases();
 std::vector<OpCase> pool_cases();
 std::vector<OpCase> reduce_cases();
+std::vector<OpCase> resize_cases();
 std::vector<OpCase> unary_cases();
 
 std::vector<OpCase> op_cases() {
@@ -29,6 +30,7 @@ std::vector<OpCase> op_cases() {
            normalization_cases,
            pool_cases,
            reduce_cases,
+           resize_cases,
            unary_cases,
        }) {
     for (OpCase& one : family()) cases.push_back(std::move(one));
