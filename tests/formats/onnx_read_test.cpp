@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "pleat/model.hpp"
@@ -305,9 +306,8 @@ TEST_CASE("onnx: a damaged file is an Error or another model, never a crash") {
   const auto read = [&](const std::string& damaged) {
     read_onnx(write_bytes(folder / "damaged.onnx", damaged));
   };
-  // A message that ends after a whole field is a message: the graph is the last field but one.
-  CHECK(accepted_truncations(bytes, read) <= 1);
-  CHECK(rejected_changes(bytes, bytes.size(), 2000, 7, read) > 500);
+  CHECK(accepted_truncations(bytes, read) == 0);
+  CHECK(rejected_changes(bytes, bytes.size(), 2000, 7, read) > 200);
   CHECK_THROWS_AS(read_onnx(folder / "absent.onnx"), Error);
   CHECK_THROWS_AS(read_onnx(folder.path()), Error);
 }

@@ -19,7 +19,7 @@ template <class U>
 std::vector<U> values_of(const ops::Unary& op, const std::vector<U>& values) {
   Tensor x = Tensor::from<U>({static_cast<int64_t>(values.size())}, values);
   const Tensor y = run_op<float>(op, {&x})[0];
-  return {y.data<U>(), y.data<U>() + y.numel()};
+  return std::vector<U>(y.data<U>(), y.data<U>() + y.numel());
 }
 float value_of(const ops::Unary& op, float x) {
   return values_of(op, std::vector<float>{x})[0];
@@ -33,7 +33,7 @@ std::vector<To> cast(const std::vector<From>& values) {
   Tensor x({static_cast<int64_t>(values.size())}, dtype_of<From>());
   std::copy(values.begin(), values.end(), x.data<From>());
   const Tensor y = run_op<float>(ops::Cast{dtype_of<To>()}, {&x})[0];
-  return {y.data<To>(), y.data<To>() + y.numel()};
+  return std::vector<To>(y.data<To>(), y.data<To>() + y.numel());
 }
 
 TEST_CASE("unary: values computed by hand") {
@@ -121,7 +121,7 @@ TEST_CASE("unary: types") {
   CHECK_THROWS_WITH_AS(inferred(ops::Unary{Kind::logical_not}, {{DType::f32, {3}}}), "not: cannot be of f32",
                        Error);
   CHECK_THROWS_WITH_AS(inferred(ops::Unary{Kind::thresholded_relu}, {{DType::boolean, {3}}}),
-                       "thresholded_relu: cannot be of boolean", Error);
+                       "thresholded_relu: cannot be of bool", Error);
 }
 
 TEST_CASE("cast: floats to whole numbers truncate, and stay in range") {
