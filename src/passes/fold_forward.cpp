@@ -6,6 +6,7 @@
 // Where a mean is far above the deviation the affine stays: (x - mean) * s is exact, x * s - mean * s is not.
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/format.hpp"
 #include "graph/edit.hpp"
@@ -123,7 +124,7 @@ void run(GraphData& graph, PassContext& context) {
     Search search(graph, context);
     bool found = search.hand_on(graph.nodes[n].outputs[0], affine_of(graph, graph.nodes[n]));
     if (found && entry != nullptr && entry->largest_offset > kLargestOffset) {
-      search.refusal = concat("folded forward, a mean ", entry->largest_offset,
+      search.refusal = concat("folded forward, a mean ", std::lround(entry->largest_offset),
                               " times the deviation would cost accuracy");
       found = false;
     }

@@ -147,9 +147,9 @@ struct Corpus {
       Tensor var = test::random_tensor({c}, ++net.seed, 0.5, 1.5);
       for (float& v : var.span<float>()) v *= kVariances[spec.variance];
       const bool plain = spec.affine == AffineKind::plain_batch_norm;
-      return net.node(name("bn"), ops::BatchNorm{},
+      return net.node(name("bn"), ops::BatchNorm{.spatial_dims = net.spatial_dims(x)},
                       {x, plain ? kAbsent : net.random({c}, low, high), plain ? kAbsent : net.random({c}),
-                       net.random({c}), net.constant(var)});
+                       net.random({c}), net.constant(var), kAbsent, kAbsent});
     }
     Shape each{c};
     for (int d = 2; d < shape(x).rank(); ++d) each.push_back(1);
