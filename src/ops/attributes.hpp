@@ -214,6 +214,10 @@ struct LocalResponseNorm {
 };
 /// a (..., m, k), b (..., k, n) -> (..., m, n), leading dimensions broadcast; operands of rank 1 as in NumPy
 struct MatMul {};
+/// dy, the other operand, this one (its shape only) -> its gradient
+struct MatMulGradient {
+  bool second = false;  ///< this one is b
+};
 struct Einsum {  ///< any number of inputs; letters, "->" and "..."
   std::string equation;
 };
@@ -306,10 +310,19 @@ struct DepthToSpace {  ///< x (N, C * block^2, H, W) -> (N, C, H * block, W * bl
 struct SpaceToDepth {  ///< the inverse, depth first
   int64_t block = 2;
 };
-/// x (N, C, D, H, W) -> (N * D', C * kernel, H, W): for each output position the slices under the window, so
-/// that a three-dimensional convolution is a two-dimensional one
+/// x (N, C, D, H, W) -> (N * D', C * kernel, H, W): the slices under each window along the depth. A
+/// convolution of volumes is this, a Conv with the weight as (out, C/groups * kd, kh, kw), and FoldDepth with
+/// kernel 1. A pad_end below 0 leaves windows out.
 struct UnfoldDepth {
   int64_t kernel = 1, stride = 1, dilation = 1, pad_begin = 0, pad_end = 0;
+};
+/// y (N * depth, C * kernel, H, W), bias? (C) -> x (N, C, D, H, W), D = (depth - 1) * stride - pads + (kernel
+/// - 1) * dilation + 1 + output_padding: each slice is added where UnfoldDepth takes it from. A transposed
+/// convolution of volumes is UnfoldDepth with kernel 1, a ConvTranspose with the weight as (C, out/groups *
+/// kd, kh, kw), and this.
+struct FoldDepth {
+  UnfoldDepth window;
+  int64_t depth = 1, output_padding = 0;
 };
 struct ReshapeLike {};  ///< x, like (its shape only) -> a view of x with like's shape
 
@@ -390,11 +403,14 @@ using Attributes =
                  ConvInputGradient, ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate,
                  ActivateGradient, Unary, UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce,
                  ReduceGradient, ArgReduce, LayerNorm, LocalResponseNorm, MatMul, Einsum, Add, Concat, Slice,
+                 ActivateGradient, Unary, UnaryGradient, Binary, Where, Cast, SumTo, Reduce, ReduceGradient,
+                 ArgReduce, LayerNorm, LocalResponseNorm, MatMul, MatMulGradient, Einsum, Add, Concat, Slice,
                  SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,
                  StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
                  ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth,
-                 Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
-                 GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient,
-                 MeanSquaredError, MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
+                 FoldDepth, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient,
+                 GlobalAvgPool, GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy,
+                 CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill, ClipGradNorm,
+                 SgdUpdate, AdamUpdate>;
 
 }  // namespace pleat::ops

@@ -20,7 +20,6 @@ namespace pleat {
 PENDING(ArgReduce)
 PENDING(LayerNorm)
 PENDING(LocalResponseNorm)
-PENDING(MatMul)
 PENDING(Einsum)
 PENDING(Tile)
 PENDING(Split)
@@ -32,6 +31,5 @@ PENDING(FillShape)
 PENDING(Range)
 PENDING(DepthToSpace)
 PENDING(SpaceToDepth)
-PENDING(UnfoldDepth)
 
 }  // namespace pleat

@@ -9,6 +9,7 @@ std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> linear_cases();
 std::vector<OpCase> loss_cases();
 std::vector<OpCase> movement_cases();
+std::vector<OpCase> mat_mul_cases();
 std::vector<OpCase> pool_cases();
 std::vector<OpCase> reduce_cases();
 std::vector<OpCase> unary_cases();
@@ -23,6 +24,7 @@ std::vector<OpCase> op_cases() {
            linear_cases,
            loss_cases,
            movement_cases,
+           mat_mul_cases,
            pool_cases,
            reduce_cases,
            unary_cases,
