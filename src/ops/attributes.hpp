@@ -207,8 +207,16 @@ struct LayerNorm {
   int64_t dim = -1;
   double eps = 1e-5;
 };
+struct LayerNormGradient {  ///< x, dy * weight -> dx
+  int64_t dim = -1;
+  double eps = 1e-5;
+};
 /// x (N, C, ...) -> x / (bias + alpha / size * sum of x^2 over `size` neighbouring channels)^beta
 struct LocalResponseNorm {
+  int64_t size = 5;
+  double alpha = 1e-4, beta = 0.75, bias = 1;
+};
+struct LocalResponseNormGradient {  ///< x, dy -> dx
   int64_t size = 5;
   double alpha = 1e-4, beta = 0.75, bias = 1;
 };
@@ -407,6 +415,10 @@ using Attributes =
                  ArgReduce, LayerNorm, LocalResponseNorm, MatMul, MatMulGradient, Einsum, Add, Concat, Slice,
                  SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,
                  StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
+                 ReduceGradient, ArgReduce, LayerNorm, LayerNormGradient, LocalResponseNorm,
+                 LocalResponseNormGradient, MatMul, Einsum, Add, Concat, Slice, SliceGradient, Flatten,
+                 ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile, StridedSlice,
+                 StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
                  ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth,
                  FoldDepth, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient,
                  GlobalAvgPool, GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy,

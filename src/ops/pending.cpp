@@ -17,10 +17,6 @@ namespace pleat {
   }                                                                             \
   PLEAT_OP(Pending##Op)
 
-PENDING(ArgReduce)
-PENDING(LayerNorm)
-PENDING(LocalResponseNorm)
-PENDING(Einsum)
 PENDING(Tile)
 PENDING(Split)
 PENDING(Pad)

@@ -10,6 +10,7 @@ std::vector<OpCase> linear_cases();
 std::vector<OpCase> loss_cases();
 std::vector<OpCase> movement_cases();
 std::vector<OpCase> mat_mul_cases();
+std::vector<OpCase> normalization_cases();
 std::vector<OpCase> pool_cases();
 std::vector<OpCase> reduce_cases();
 std::vector<OpCase> unary_cases();
@@ -25,6 +26,7 @@ std::vector<OpCase> op_cases() {
            loss_cases,
            movement_cases,
            mat_mul_cases,
+           normalization_cases,
            pool_cases,
            reduce_cases,
            unary_cases,
