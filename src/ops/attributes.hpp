@@ -255,9 +255,10 @@ struct Transpose {    ///< x -> y, y's dimension i is x's dimension order[i]; em
 };
 struct Expand {};        ///< x, shape (i64) -> x broadcast with that shape
 struct Tile {};          ///< x, repeats (i64) -> y
+struct TileGradient {};  ///< dy, x (its shape only), repeats -> dx
 struct StridedSlice {};  ///< x, starts, ends, axes?, steps? (i64) -> y, as x[start:end:step] along the axes
 struct StridedSliceGradient {};  ///< dy, x (its shape only), starts, ends, axes?, steps? -> dx
-struct Split {                   ///< x, sizes? (i64) -> `parts` outputs, of equal sizes where none are given
+struct Split {  ///< x, sizes? (i64) -> `parts` outputs; without sizes equal ones, the last what is left
   int64_t dim = 0, parts = 1;
 };
 struct Gather {  ///< x, indices (i64) -> y: indices' shape in the place of x's dimension dim
@@ -315,8 +316,9 @@ struct DepthToSpace {  ///< x (N, C * block^2, H, W) -> (N, C, H * block, W * bl
   int64_t block = 2;
   DepthOrder order = DepthOrder::depth_first;
 };
-struct SpaceToDepth {  ///< the inverse, depth first
+struct SpaceToDepth {  ///< the inverse
   int64_t block = 2;
+  DepthOrder order = DepthOrder::depth_first;
 };
 /// x (N, C, D, H, W) -> (N * D', C * kernel, H, W): the slices under each window along the depth. A
 /// convolution of volumes is this, a Conv with the weight as (out, C/groups * kd, kh, kw), and FoldDepth with
@@ -419,6 +421,8 @@ using Attributes =
                  LocalResponseNormGradient, MatMul, Einsum, Add, Concat, Slice, SliceGradient, Flatten,
                  ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile, StridedSlice,
                  StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
+                 ArgReduce, LayerNorm, LocalResponseNorm, MatMul, Einsum, Add, Concat, Slice, SliceGradient,
+                 Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile, TileGradient,
                  ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth,
                  FoldDepth, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient,
                  GlobalAvgPool, GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy,

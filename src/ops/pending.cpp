@@ -17,15 +17,5 @@ namespace pleat {
   }                                                                             \
   PLEAT_OP(Pending##Op)
 
-PENDING(Tile)
-PENDING(Split)
-PENDING(Pad)
-PENDING(PadGradient)
-PENDING(Resize)
-PENDING(ResizeGradient)
-PENDING(FillShape)
-PENDING(Range)
-PENDING(DepthToSpace)
-PENDING(SpaceToDepth)
 
 }  // namespace pleat

@@ -14,6 +14,7 @@ std::vector<OpCase> normalization_cases();
 std::vector<OpCase> pool_cases();
 std::vector<OpCase> reduce_cases();
 std::vector<OpCase> unary_cases();
+std::vector<OpCase> resize_cases();
 
 std::vector<OpCase> op_cases() {
   std::vector<OpCase> cases;
@@ -30,6 +31,7 @@ std::vector<OpCase> op_cases() {
            pool_cases,
            reduce_cases,
            unary_cases,
+           resize_cases,
        }) {
     for (OpCase& one : family()) cases.push_back(std::move(one));
   }
