@@ -408,25 +408,16 @@ struct AdamUpdate {
 };
 
 /// The op list.
-using Attributes =
-    std::variant<Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose,
-                 ConvInputGradient, ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate,
-                 ActivateGradient, Unary, UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce,
-                 ReduceGradient, ArgReduce, LayerNorm, LocalResponseNorm, MatMul, Einsum, Add, Concat, Slice,
-                 ActivateGradient, Unary, UnaryGradient, Binary, Where, Cast, SumTo, Reduce, ReduceGradient,
-                 ArgReduce, LayerNorm, LocalResponseNorm, MatMul, MatMulGradient, Einsum, Add, Concat, Slice,
-                 SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,
-                 StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
-                 ReduceGradient, ArgReduce, LayerNorm, LayerNormGradient, LocalResponseNorm,
-                 LocalResponseNormGradient, MatMul, Einsum, Add, Concat, Slice, SliceGradient, Flatten,
-                 ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile, StridedSlice,
-                 StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
-                 ArgReduce, LayerNorm, LocalResponseNorm, MatMul, Einsum, Add, Concat, Slice, SliceGradient,
-                 Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile, TileGradient,
-                 ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth,
-                 FoldDepth, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient,
-                 GlobalAvgPool, GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy,
-                 CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill, ClipGradNorm,
-                 SgdUpdate, AdamUpdate>;
+using Attributes = std::variant<
+    Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose, ConvInputGradient,
+    ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate, ActivateGradient, Unary,
+    UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce, ReduceGradient, ArgReduce, LayerNorm,
+    LocalResponseNorm, MatMul, Einsum, Add, Concat, Slice, MatMulGradient, SliceGradient, Flatten,
+    ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile, StridedSlice, StridedSliceGradient,
+    Split, Gather, GatherGradient, Pad, PadGradient, Resize, LayerNormGradient, LocalResponseNormGradient,
+    TileGradient, ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth,
+    FoldDepth, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
+    GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
+    MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 }  // namespace pleat::ops

@@ -175,6 +175,11 @@ struct Corpus {
         return net.node(name("add"), ops::Add{}, {x, net.input(shape(x), "other")});
       case Between::slice:
         return net.node(name("slice"), ops::Slice{1, 1, 3}, {x});
+      case Between::pad: {
+        std::vector<int64_t> pads(static_cast<size_t>(2 * rank), 0);
+        pads[static_cast<size_t>(2 * rank - 1)] = 1;
+        return net.node(name("pad"), ops::Pad{}, {x, net.integers(pads)});
+      }
       case Between::flatten:
         return net.node(name("flatten"), ops::Flatten{}, {x});
       case Between::transpose: {

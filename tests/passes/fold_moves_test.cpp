@@ -53,6 +53,43 @@ TEST_CASE("fold_backward: through views, pools and transpositions") {
   check_folded(mean, "conv", "moved through mean, folded into weight and bias");
 }
 
+TEST_CASE("fold_backward: a convolution of volumes, of any batch") {
+  FoldNet net;
+  ValueId x = net.input({kDynamic, 2, 5, 4, 4});
+  x = net.node("unfold", ops::UnfoldDepth{.kernel = 3, .pad_begin = 1, .pad_end = 1}, {x});
+  x = net.node("fold", ops::FoldDepth{.window = {}, .depth = 5, .output_padding = 0},
+               {net.conv("conv", x, 3, 3, 1)});
+  net.output(net.batch_norm("bn", x));
+  check_folded(net, "conv", "moved through fold, folded into weight and bias");
+}
+
+TEST_CASE("fold_backward: through splits, slices, pads, blocks and resizing") {
+  FoldNet net;
+  ValueId x = net.conv("conv", net.input({kDynamic, 3, 6, 6}), 8, 3);
+  const auto parts = add_node(net.graph, "split", ops::Split{1, 2}, {x, kAbsent});
+  net.output(net.relu("relu", parts[0]));
+  x = net.node("slice", ops::Slice{2, 1, 3}, {parts[1]});
+  x = net.node("blocks", ops::DepthToSpace{2}, {x});
+  x = net.node("pad", ops::Pad{ops::PadMode::edge}, {x, net.integers({0, 0, 1, 1, 0, 0, 1, 1})});
+  const ValueId scales = net.constant(Tensor::from<float>({4}, {1, 1, 2, 2}));
+  x = net.node("resize", ops::Resize{ops::ResizeMode::linear}, {x, kAbsent, scales, kAbsent});
+  net.output(net.batch_norm("bn", x));
+  check_folded(net, "conv", "moved through split, slice, blocks, pad, resize, folded into weight and bias");
+
+  FoldNet zeros;  // where a scale keeps the padding and a shift does not
+  x = zeros.node(
+      "pad", ops::Pad{},
+      {zeros.conv("conv", zeros.input({2, 3, 6, 6}), 4, 3), zeros.integers({0, 0, 1, 1, 0, 0, 1, 1})});
+  zeros.output(zeros.binary("bn", ops::BinaryKind::mul, x, zeros.random({4, 1, 1})));
+  check_folded(zeros, "conv", "moved through pad, folded into weight and bias");
+  FoldNet shifted;
+  x = shifted.node(
+      "pad", ops::Pad{},
+      {shifted.conv("conv", shifted.input({2, 3, 6, 6}), 4, 3), shifted.integers({0, 0, 1, 1, 0, 0, 1, 1})});
+  shifted.output(shifted.batch_norm("bn", x));
+  check_left(shifted, "pad (pad) would need another padding for each channel");
+}
+
 TEST_CASE("fold_backward: features of a flattened image are no channels") {
   FoldNet net;
   const ValueId x = net.conv("conv", net.input({2, 3, 5, 5}), 4, 3);
