@@ -101,7 +101,9 @@ int fold(const FoldArgs& args) {
     table.add({entry.layer, entry.folded ? "into " + entry.target : "stays", entry.reason});
     entries.push_back({{"layer", entry.layer},
                        {"folded", entry.folded},
+                       {"kind", entry.kind == FoldKind::batch_norm ? "batch_norm" : "affine"},
                        {"target", entry.target},
+                       {"largest_scale", entry.largest_scale},
                        {"reason", entry.reason}});
   }
   table.print(text);

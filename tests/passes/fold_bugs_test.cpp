@@ -195,6 +195,7 @@ TEST_CASE("F11 a batch norm in training mode runs by the batch, unless it is of 
   standardised.output(standardised.node("conv", ops::Conv{FoldNet::window(4, 3), 1, {}},
                                         {standardised.input({2, 3, 5, 5}), weight, kAbsent}));
   check_one_step(standardised);
+  CHECK(standardised.fold().report.folded() == 1);
 }
 
 TEST_CASE("F12 whole numbers are no affines") {

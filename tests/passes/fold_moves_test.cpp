@@ -106,7 +106,7 @@ TEST_CASE("fold_backward: every branch of a sum or a concatenation takes its par
   ValueId x = sum.input({2, 3, 5, 5});
   sum.output(sum.batch_norm(
       "bn", sum.node("add", ops::Add{}, {sum.relu("relu", sum.conv("a", x, 4, 3)), sum.conv("b", x, 4, 3)})));
-  check_left(sum, "follows relu (activate) keeps positive scales only");
+  check_left(sum, "relu (activate) keeps positive scales only");
 
   FoldNet both;
   x = both.input({2, 3, 5, 5});
