@@ -8,8 +8,8 @@
 
 #include "base/format.hpp"
 #include "graph/edit.hpp"
-#include "passes/commute.hpp"
 #include "passes/linear_view.hpp"
+#include "passes/placement.hpp"
 #include "passes/scale_shift.hpp"
 
 namespace pleat {
@@ -17,53 +17,46 @@ namespace {
 
 using namespace scale_shift;
 
-// What becomes of one affine, gathered before anything is changed.
-struct Placement {
-  struct Absorbed {
-    NodeId node;
-    Affine affine;
-  };
-  struct Constant {
-    NodeId reader;
-    size_t input;
-    Affine affine;
-  };
-  std::vector<Absorbed> absorbed;
-  std::vector<Constant> constants;
-  std::vector<std::pair<NodeId, Passage>> passed;
-  std::string refusal;
+// A constant among what an affine reaches, which is replaced by one that has it applied.
+struct Constant {
+  NodeId reader;
+  size_t input;
+  Affine affine;
 };
 
 class Search {
  public:
   Search(const GraphData& graph, const PassContext& context) : graph_(graph), context_(context) {}
 
-  // Places an affine of the value that `reader` reads as its input-th. False: placement_.refusal says why.
+  // Places an affine of the value that `reader` reads as its input-th. False: placement.refusal says why.
   bool place(NodeId reader, size_t input, const Affine& affine) {
     const ValueId value = graph_.node(reader).inputs[input];
     const ValueInfo& info = graph_.value(value);
     if (!affine.scales() && !affine.shifts()) return true;
-    if (info.kind == ValueKind::constant) return place_on_constant(reader, input, affine);
-    if (info.producer < 0) return refuse("its input is the graph's own");
+    if (info.kind == ValueKind::constant) {
+      constants.push_back({reader, input, affine});
+      return true;
+    }
+    if (info.producer < 0) return placement.refuse("its input is the graph's own");
     const Node& node = graph_.node(info.producer);
     if (!only_user_is(graph_, value, reader))
-      return refuse(concat("the result of ", node.name, " is needed elsewhere too"));
+      return placement.refuse(concat("the result of ", node.name, " is needed elsewhere too"));
     if (linear_view(graph_, node)) {
       const std::string reason = cannot_absorb_after(graph_, node, affine);
-      if (!reason.empty()) return refuse(reason);
-      placement.absorbed.push_back({info.producer, affine});
+      if (!reason.empty()) return placement.refuse(reason);
+      placement.absorbed.emplace_back(info.producer, affine);
       return true;
     }
     if (const ops::ScaleShift* before = plain_scale_shift(node)) {
-      if (is_kept(context_, node.name)) return refuse(concat(node.name, " is to be kept as it is"));
+      if (is_kept(context_, node.name)) return placement.refuse(concat(node.name, " is to be kept as it is"));
       const auto dim = static_cast<int>(before->dim);
       if (!along(affine, dim, info.type.shape[dim]))
-        return refuse(concat("scales another dimension than ", node.name, " before it"));
-      placement.absorbed.push_back({info.producer, affine});
+        return placement.refuse(concat("scales another dimension than ", node.name, " before it"));
+      placement.absorbed.emplace_back(info.producer, affine);
       return true;
     }
     Passage passage = move_up(graph_, node, output_of(node, value), affine);
-    if (!passage.refusal.empty()) return refuse(concat("follows ", passage.refusal));
+    if (!passage.refusal.empty()) return placement.refuse(passage.refusal);
     for (const auto& [i, part] : passage.parts) {
       if (!place(info.producer, i, part)) return false;
     }
@@ -72,18 +65,9 @@ class Search {
   }
 
   Placement placement;
+  std::vector<Constant> constants;
 
  private:
-  bool refuse(std::string reason) {
-    placement.refusal = std::move(reason);
-    return false;
-  }
-
-  bool place_on_constant(NodeId reader, size_t input, const Affine& affine) {
-    placement.constants.push_back({reader, input, affine});
-    return true;
-  }
-
   static size_t output_of(const Node& node, ValueId value) {
     return static_cast<size_t>(std::find(node.outputs.begin(), node.outputs.end(), value) -
                                node.outputs.begin());
@@ -105,7 +89,7 @@ void absorb(GraphData& graph, NodeId id, const Affine& affine) {
 }
 
 // The constant with the affine already applied.
-void apply_to_constant(GraphData& graph, const Placement::Constant& constant) {
+void apply_to_constant(GraphData& graph, const Constant& constant) {
   Node& reader = graph.node(constant.reader);
   const ValueInfo& old = graph.value(reader.inputs[constant.input]);
   std::vector<double> values = constant_values(graph, reader.inputs[constant.input]);
@@ -120,23 +104,11 @@ void apply_to_constant(GraphData& graph, const Placement::Constant& constant) {
   reader.inputs[constant.input] = made;
 }
 
-// "conv1", "conv1 and conv2", and through what.
-void report(const GraphData& graph, const Placement& placement, FoldEntry& entry) {
-  entry.folded = true;
-  entry.target.clear();
-  bool merged = false;
-  for (const auto& absorbed : placement.absorbed) {
-    const Node& node = graph.node(absorbed.node);
-    if (entry.target.find(node.name) != std::string::npos) continue;
-    entry.target += (entry.target.empty() ? "" : ", ") + node.name;
-    merged |= plain_scale_shift(node) != nullptr;
+std::string_view rule(const GraphData& graph, const Placement& placement) {
+  for (const auto& [id, affine] : placement.absorbed) {
+    if (plain_scale_shift(graph.node(id))) return "merged with the affine before it";
   }
-  entry.reason.clear();
-  for (const auto& [id, passage] : placement.passed) {
-    entry.reason += (entry.reason.empty() ? "moved through " : ", ") + graph.node(id).name;
-  }
-  if (!entry.reason.empty()) entry.reason += ", ";
-  entry.reason += merged ? "merged with the affine before it" : "folded into weight and bias";
+  return "folded into weight and bias";
 }
 
 void run(GraphData& graph, PassContext& context) {
@@ -149,9 +121,9 @@ void run(GraphData& graph, PassContext& context) {
       continue;
     }
     const Placement& placement = search.placement;
-    if (entry != nullptr) report(graph, placement, *entry);
-    for (const auto& absorbed : placement.absorbed) absorb(graph, absorbed.node, absorbed.affine);
-    for (const auto& constant : placement.constants) apply_to_constant(graph, constant);
+    if (entry != nullptr) report_folded(*entry, graph, placement, rule(graph, placement));
+    for (const auto& [id, part] : placement.absorbed) absorb(graph, id, part);
+    for (const Constant& constant : search.constants) apply_to_constant(graph, constant);
     for (const auto& [id, passage] : placement.passed) apply_passage(graph, graph.node(id), passage);
     Node& affine = graph.nodes[i];
     bypass(graph, affine, affine.inputs[kX]);

@@ -6,11 +6,12 @@
 // Where a mean is far above the deviation the affine stays: (x - mean) * s is exact, x * s - mean * s is not.
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/format.hpp"
 #include "graph/edit.hpp"
-#include "passes/commute.hpp"
 #include "passes/linear_view.hpp"
+#include "passes/placement.hpp"
 #include "passes/scale_shift.hpp"
 
 namespace pleat {
@@ -25,58 +26,47 @@ class Search {
  public:
   Search(const GraphData& graph, const PassContext& context) : graph_(graph), context_(context) {}
 
-  // Hands the affine of a value to all who read it. False: refusal says why.
+  // Hands the affine of a value to all who read it. False: placement.refusal says why.
   bool hand_on(ValueId value, const Affine& affine) {
     if (!affine.scales() && !affine.shifts()) return true;
     if (is_output(graph_, value))
-      return refuse(concat(graph_.value(value).name, " is an output of the graph"));
+      return placement.refuse(concat(graph_.value(value).name, " is an output of the graph"));
     for (const NodeId reader : users(graph_, value)) {
       const Node& node = graph_.node(reader);
       if (std::count(node.inputs.begin(), node.inputs.end(), value) > 1)
-        return refuse(concat(node.name, " reads it more than once"));
+        return placement.refuse(concat(node.name, " reads it more than once"));
       if (!hand_to(reader, value, affine)) return false;
     }
     return true;
   }
 
-  struct Absorbed {
-    NodeId node;
-    Affine affine;
-  };
-  std::vector<Absorbed> absorbed;
-  std::vector<std::pair<NodeId, Passage>> passed;
-  std::string refusal;
+  Placement placement;
 
  private:
-  bool refuse(std::string reason) {
-    refusal = std::move(reason);
-    return false;
-  }
-
   bool hand_to(NodeId id, ValueId value, const Affine& affine) {
     const Node& node = graph_.node(id);
     const auto input =
         static_cast<size_t>(std::find(node.inputs.begin(), node.inputs.end(), value) - node.inputs.begin());
     if (linear_view(graph_, node)) {
-      if (input != LinearView::kX) return refuse(concat(node.name, " reads it as its weight"));
+      if (input != LinearView::kX) return placement.refuse(concat(node.name, " reads it as its weight"));
       const std::string reason = cannot_absorb_before(graph_, node, affine);
-      if (!reason.empty()) return refuse(reason);
-      absorbed.push_back({id, affine});
+      if (!reason.empty()) return placement.refuse(reason);
+      placement.absorbed.emplace_back(id, affine);
       return true;
     }
     if (const ops::ScaleShift* next = plain_scale_shift(node)) {
       const auto dim = static_cast<int>(next->dim);
       if (is_kept(context_, node.name) || !along(affine, dim, graph_.value(value).type.shape[dim]))
-        return refuse(concat(node.name, " stays as it is"));
-      absorbed.push_back({id, affine});
+        return placement.refuse(concat(node.name, " stays as it is"));
+      placement.absorbed.emplace_back(id, affine);
       return true;
     }
     Passage passage = move_down(graph_, node, input, affine);
-    if (!passage.refusal.empty()) return refuse(passage.refusal);
+    if (!passage.refusal.empty()) return placement.refuse(passage.refusal);
     for (const auto& [i, part] : passage.parts) {
       if (!hand_on(node.outputs[i], part)) return false;
     }
-    passed.emplace_back(id, std::move(passage));
+    placement.passed.emplace_back(id, std::move(passage));
     return true;
   }
 
@@ -95,25 +85,14 @@ void absorb(GraphData& graph, NodeId id, const Affine& affine) {
   }
 }
 
-void report(const GraphData& graph, const Search& search, FoldEntry& entry) {
-  entry.folded = true;
-  entry.target.clear();
-  bool padding = false, merged = false;
-  for (const auto& absorbed : search.absorbed) {
-    const Node& node = graph.node(absorbed.node);
-    const auto view = linear_view(graph, node);
-    entry.target += (entry.target.empty() ? "" : ", ") + node.name;
-    padding |= view && view->padded && absorbed.affine.shifts();
-    merged |= !view;
+std::string_view rule(const GraphData& graph, const Placement& placement) {
+  std::string_view rule = "forward into weight and bias";
+  for (const auto& [id, affine] : placement.absorbed) {
+    const auto view = linear_view(graph, graph.node(id));
+    if (!view) return "merged with the affine after it";
+    if (view->padded && affine.shifts()) rule = "forward into weight, bias and padding";
   }
-  entry.reason.clear();
-  for (const auto& [id, passage] : search.passed) {
-    entry.reason += (entry.reason.empty() ? "moved through " : ", ") + graph.node(id).name;
-  }
-  if (!entry.reason.empty()) entry.reason += ", ";
-  entry.reason += merged    ? "merged with the affine after it"
-                  : padding ? "forward into weight, bias and padding"
-                            : "forward into weight and bias";
+  return rule;
 }
 
 void run(GraphData& graph, PassContext& context) {
@@ -123,17 +102,18 @@ void run(GraphData& graph, PassContext& context) {
     Search search(graph, context);
     bool found = search.hand_on(graph.nodes[n].outputs[0], affine_of(graph, graph.nodes[n]));
     if (found && entry != nullptr && entry->largest_offset > kLargestOffset) {
-      search.refusal = concat("folded forward, a mean ", entry->largest_offset,
-                              " times the deviation would cost accuracy");
+      search.placement.refusal = concat("folded forward, a mean ", std::lround(entry->largest_offset),
+                                        " times the deviation would cost accuracy");
       found = false;
     }
     if (!found) {
-      if (entry != nullptr) entry->reason += concat("; ", search.refusal);
+      if (entry != nullptr) entry->reason += concat("; ", search.placement.refusal);
       continue;
     }
-    if (entry != nullptr) report(graph, search, *entry);
-    for (const auto& absorbed : search.absorbed) absorb(graph, absorbed.node, absorbed.affine);
-    for (const auto& [id, passage] : search.passed) apply_passage(graph, graph.node(id), passage);
+    const Placement& placement = search.placement;
+    if (entry != nullptr) report_folded(*entry, graph, placement, rule(graph, placement));
+    for (const auto& [id, part] : placement.absorbed) absorb(graph, id, part);
+    for (const auto& [id, passage] : placement.passed) apply_passage(graph, graph.node(id), passage);
     Node& affine = graph.nodes[n];
     bypass(graph, affine, affine.inputs[kX]);
   }

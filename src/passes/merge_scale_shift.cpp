@@ -39,6 +39,7 @@ void run(GraphData& graph, PassContext& context) {
     if (!affine.scales() && !affine.shifts()) {
       if (FoldEntry* entry = find_entry(context, graph.nodes[i].name)) {
         entry->folded = true;
+        entry->target = graph.value(x).name;
         entry->reason = "changes nothing";
       }
       bypass(graph, graph.nodes[i], x);

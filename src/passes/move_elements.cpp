@@ -85,6 +85,8 @@ Shape sizes_for(const Node& node, Shape shape, const Affine& affine) {
   if (const auto* concat = std::get_if<ops::Concat>(&node.attributes)) own = concat->dim;
   if (const auto* slice = std::get_if<ops::Slice>(&node.attributes)) own = slice->dim;
   if (const auto* split = std::get_if<ops::Split>(&node.attributes)) own = split->dim;
+  if (const auto* fold = std::get_if<ops::FoldDepth>(&node.attributes); fold && shape[0] == kDynamic)
+    shape[0] = fold->depth;
   for (int d = 0; d < shape.rank(); ++d) {
     const bool apart = own && d != (*own < 0 ? *own + shape.rank() : *own);
     if (shape[d] == kDynamic || (apart && !affine.varies_along(d))) shape[d] = 1;
@@ -177,6 +179,12 @@ std::string uneven_padding(const Node& node) {
 bool moves_elements(const Node& node) {
   if (const auto* unfold = std::get_if<ops::UnfoldDepth>(&node.attributes)) {
     return unfold->pad_begin == 0 && unfold->pad_end == 0;
+  }
+  if (const auto* fold =
+          std::get_if<ops::FoldDepth>(&node.attributes)) {  // with one slice for each it adds none
+    const ops::UnfoldDepth& w = fold->window;
+    return w.kernel == 1 && w.stride == 1 && w.pad_begin == 0 && w.pad_end == 0 &&
+           fold->output_padding == 0 && input_of(node, 1) == kAbsent;
   }
   return definition(node.attributes).known_rule == KnownRule::moves ||
          is_any<ops::Concat, ops::Pad, ops::DepthToSpace, ops::SpaceToDepth>(node.attributes);

@@ -167,7 +167,8 @@ TEST_CASE("F10 an epsilon that is not given is 1e-5") {
   const ValueId y = net.node("fc", ops::Linear{},
                              {net.input({2, 1}), net.constant(Tensor::from<float>({1, 1}, {1})), kAbsent});
   const Tensor zero = vector({0});
-  net.output(net.node("bn", ops::BatchNorm{}, {y, kAbsent, kAbsent, net.constant(zero), net.constant(zero)}));
+  net.output(net.node("bn", ops::BatchNorm{},
+                      {y, kAbsent, kAbsent, net.constant(zero), net.constant(zero), kAbsent, kAbsent}));
   const FoldOutcome outcome = net.fold();
   const Tensor folded = outcome.graph.value(node_of(outcome.graph, "fc").inputs[1]).data;
   CHECK(folded.span<float>()[0] == doctest::Approx(1 / std::sqrt(1e-5)));
@@ -176,7 +177,7 @@ TEST_CASE("F10 an epsilon that is not given is 1e-5") {
 TEST_CASE("F11 a batch norm in training mode runs by the batch, unless it is of constants") {
   const auto untracked = [](FoldNet& net, const char* name, ValueId x) {
     const Shape c{net.channels(x)};
-    return net.node(name, ops::BatchNorm{.batch_statistics = true},
+    return net.node(name, ops::BatchNorm{.spatial_dims = net.spatial_dims(x), .batch_statistics = true},
                     {x, net.random(c, 0.5, 2), net.random(c), kAbsent, kAbsent, kAbsent, kAbsent});
   };
   FoldNet net;
@@ -194,6 +195,7 @@ TEST_CASE("F11 a batch norm in training mode runs by the batch, unless it is of 
   standardised.output(standardised.node("conv", ops::Conv{FoldNet::window(4, 3), 1, {}},
                                         {standardised.input({2, 3, 5, 5}), weight, kAbsent}));
   check_one_step(standardised);
+  CHECK(standardised.fold().report.folded() == 1);
 }
 
 TEST_CASE("F12 whole numbers are no affines") {

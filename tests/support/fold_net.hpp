@@ -62,6 +62,7 @@ struct FoldNet {
     return w;
   }
   int rank(ValueId value) const { return graph.value(value).type.shape.rank(); }
+  int spatial_dims(ValueId value) const { return std::max(1, rank(value) - 2); }
   int64_t channels(ValueId value) const { return graph.value(value).type.shape[1]; }
 
   ValueId conv(const std::string& name, ValueId x, int64_t out, int64_t kernel, int64_t pad = 0,
@@ -78,13 +79,14 @@ struct FoldNet {
   /// With running statistics of the usual sizes.
   ValueId batch_norm(const std::string& name, ValueId x) {
     const Shape c{channels(x)};
-    return node(name, ops::BatchNorm{}, {x, random(c, 0.5, 2), random(c), random(c), random(c, 0.5, 2)});
+    return node(name, ops::BatchNorm{.spatial_dims = spatial_dims(x)},
+                {x, random(c, 0.5, 2), random(c), random(c), random(c, 0.5, 2), kAbsent, kAbsent});
   }
   /// The same with all of these given.
   ValueId batch_norm(const std::string& name, ValueId x, const Tensor& gamma, const Tensor& mean,
                      const Tensor& var, double eps = 1e-5) {
-    return node(name, ops::BatchNorm{.eps = eps},
-                {x, constant(gamma), random({channels(x)}), constant(mean), constant(var)});
+    return node(name, ops::BatchNorm{.spatial_dims = spatial_dims(x), .eps = eps},
+                {x, constant(gamma), random({channels(x)}), constant(mean), constant(var), kAbsent, kAbsent});
   }
 
   /// Folds and runs on random inputs in [-1, 1), whose dynamic dimensions are 2.
