@@ -160,7 +160,6 @@ int fold_model(const FoldArgs& args) {
   OpenedModel opened = open_model(args.model, data ? &data->test : nullptr);
   if (data) opened.prepare(data->test);
 
-<<<<<<< HEAD
   Progress progress;
   const std::vector<InputSet> sets = input_sets(args, opened, data ? &*data : nullptr);
   const CertifyOptions options{.tolerance = args.tolerance, .on_progress = [&](int64_t done, int64_t total) {
@@ -168,23 +167,6 @@ int fold_model(const FoldArgs& args) {
                                }};
   const Certificate made = certify(opened.model.graph(), sets, options);
   progress.clear();
-=======
-  std::ostream& text = args.output.text();
-  const FoldReport report = opened.model.fold_report();
-  Table table({{"layer"}, {"in inference"}, {"why"}});
-  Json entries = Json::array();
-  for (const FoldEntry& entry : report.entries) {
-    table.add({entry.layer, entry.folded ? "into " + entry.target : "stays", entry.reason});
-    entries.push_back({{"layer", entry.layer},
-                       {"folded", entry.folded},
-                       {"kind", entry.kind == FoldKind::batch_norm ? "batch_norm" : "affine"},
-                       {"target", entry.target},
-                       {"largest_scale", entry.largest_scale},
-                       {"reason", entry.reason}});
-  }
-  table.print(text);
-  text << '\n' << report.folded() << " folded, " << report.left() << " left\n";
->>>>>>> fold
 
   std::ostream& text = args.output.text();
   print_report(text, made, args.tolerance);
