@@ -71,8 +71,6 @@ class Model {
 
   /// What eval() folded, and what it left and why. Prepares the inference graph where needed.
   const FoldReport& fold_report();
-  /// The graph that eval() runs, to be written as ONNX; shares what folding did not change.
-  Graph inference_graph();
   /// The layers in graph order, for inputs of those shapes; without any, for a batch of 1.
   std::vector<LayerInfo> layers(const std::vector<Shape>& input_shapes = {});
   const Graph& graph() const;

@@ -22,9 +22,8 @@ struct OnnxOptions {
 };
 
 /// Writes the graph as an ONNX model, whole or not at all (temporary file, then rename): batch normalization
-/// and dropout as in inference, weights under their own names. Of a model: Model::graph(), or
-/// Model::inference_graph() for the folded form. Error names the node that has no ONNX form: losses,
-/// gradients, updates.
+/// and dropout as in inference, weights under their own names. fold() gives the graph to write without batch
+/// normalization. Error names the node that has no ONNX form: losses, gradients, updates.
 void write_onnx(const std::filesystem::path& file, const Graph& graph, const OnnxOptions& options = {});
 
 }  // namespace pleat

@@ -219,12 +219,6 @@ const FoldReport& Model::fold_report() {
   return impl_->prepared_inference().report;
 }
 
-Graph Model::inference_graph() {
-  Graph graph;
-  graph.ir() = impl_->prepared_inference().graph;
-  return graph;
-}
-
 const Graph& Model::graph() const {
   return impl_->graph;
 }
