@@ -120,19 +120,22 @@ TEST_CASE("onnx: what several nodes share is one parameter, but for a state that
   CHECK(moved >= 3);  // the second mean stays: its input's mean is 0
 }
 
-TEST_CASE("onnx: an output may be an input, an initializer, or what Identity makes of them") {
+TEST_CASE("onnx: an output may be an input, an initializer, what Identity makes of them, or a view") {
   OnnxModel model;
   model.input("x", {kDynamic, 2})
       .initializer("w", vector({3, 4}))
       .node(OnnxNode("Identity", {"w"}, {"same"}))
-      .node(OnnxNode("Relu", {"x"}, {"y"}));
-  for (const char* name : {"x", "w", "same", "y"}) model.output(name);
+      .node(OnnxNode("Relu", {"x"}, {"y"}))
+      .node(OnnxNode("Flatten", {"y"}, {"flat"}).set("axis", 0));
+  for (const char* name : {"x", "w", "same", "y", "flat"}) model.output(name);
   Model read(model.read());
   const std::vector<Tensor> out = read.eval().run({Tensor::from<float>({1, 2}, {-1, 2})});
   CHECK(elements(out[0]) == std::vector<float>{-1, 2});
   CHECK(elements(out[1]) == std::vector<float>{3, 4});
   CHECK(elements(out[2]) == std::vector<float>{3, 4});
   CHECK(elements(out[3]) == std::vector<float>{0, 2});
+  CHECK(elements(out[4]) == std::vector<float>{0, 2});
+  CHECK(out[3].shape() == Shape{1, 2});
   CHECK(read.graph().name(read.graph().outputs()[2]) == "same");
 }
 
@@ -247,7 +250,7 @@ TEST_CASE("onnx: a fault is named with its file, node, operator and operator set
   CHECK(contains(fault(OnnxNode("Flatten", {"x"}, {"y"}).set("axis", 5)), "axis 5 is outside of rank 4"));
   CHECK(contains(fault(OnnxNode("Concat", {"x", "i"}, {"y"}).set("axis", 0)), "one type"));
   CHECK(
-      contains(fault(OnnxNode("Relu", {"x"}, {"y"}), 27), "operator set 27 is not supported (6 to 26 are)"));
+      contains(fault(OnnxNode("Relu", {"x"}, {"y"}), 27), "operator set 27 is not supported (1 to 26 are)"));
   OnnxNode foreign("Relu", {"x"}, {"y"});
   foreign.message.set_domain("com.example");
   CHECK(contains(fault(foreign), "domain 'com.example'"));
