@@ -242,6 +242,18 @@ TEST_CASE("merge_branches: the branches of RepVGG and ACNet are one convolution"
   CHECK(outcome.error < kTolerance);
 }
 
+TEST_CASE("add_scale_shifts: branches that are scaled alike are added first") {
+  FoldNet net;
+  const ValueId x = net.input({2, 3, 6, 6}), z = net.input({2, 3, 6, 6}, "z"), scale = net.random({3, 1, 1});
+  const ValueId a = net.binary("a", ops::BinaryKind::mul, x, scale),
+                b = net.binary("bn", ops::BinaryKind::mul, z, scale);
+  net.output(net.node("sum", ops::Add{}, {a, b}));
+  const FoldOutcome outcome = net.fold();
+  CHECK(outcome.entry("bn").target == "a");
+  CHECK(outcome.graph.nodes.size() == 2);
+  CHECK(outcome.error < kTolerance);
+}
+
 TEST_CASE("merge_branches: not of other inputs, strides or places") {
   FoldNet net;
   const ValueId x = net.input({2, 3, 6, 6}), z = net.input({2, 3, 6, 6}, "z");
