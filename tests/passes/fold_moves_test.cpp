@@ -72,7 +72,8 @@ TEST_CASE("fold_backward: through splits, slices, pads, blocks and resizing") {
   x = net.node("blocks", ops::DepthToSpace{2}, {x});
   x = net.node("pad", ops::Pad{ops::PadMode::edge}, {x, net.integers({0, 0, 1, 1, 0, 0, 1, 1})});
   const ValueId scales = net.constant(Tensor::from<float>({4}, {1, 1, 2, 2}));
-  x = net.node("resize", ops::Resize{ops::ResizeMode::linear}, {x, kAbsent, scales, kAbsent});
+  x = net.node("resize", ops::Resize{.mode = ops::ResizeMode::linear, .axes = {}},
+               {x, kAbsent, scales, kAbsent});
   net.output(net.batch_norm("bn", x));
   check_folded(net, "conv", "moved through split, slice, blocks, pad, resize, folded into weight and bias");
 
