@@ -7,6 +7,7 @@
 #include "base/format.hpp"
 #include "graph/edit.hpp"
 #include "ops/known.hpp"
+#include "passes/trace_elements.hpp"
 
 namespace pleat {
 namespace {
@@ -33,8 +34,8 @@ std::vector<int> dims_from(int first, int rank) {
 }
 
 Rule rule(const ops::Activate& a, const GraphData&, const Node&, int) {
-  const bool keeps = a.activation == Activation::relu || a.activation == Activation::leaky_relu;
-  return {keeps ? Keeps::positive_scale : Keeps::nothing};
+  using enum Activation;
+  return {a.activation == relu || a.activation == leaky_relu ? Keeps::positive_scale : Keeps::nothing};
 }
 
 Rule rule(const ops::MaxPool& pool, const GraphData&, const Node&, int rank) {
@@ -107,18 +108,18 @@ std::string refusal(const Node& node, const Rule& rule, const Affine& affine) {
   };
   const bool negative = std::any_of(affine.scale.begin(), affine.scale.end(), [](double s) { return s < 0; });
   switch (rule.keeps) {
-    case Keeps::nothing:
-      return says("is not linear");
     case Keeps::scale:
       return affine.shifts() ? says("does not keep a shift") : "";
     case Keeps::affine:
       return "";
     case Keeps::order:
       return negative ? says("keeps the order, which a negative scale turns round") : "";
+    case Keeps::nothing:
+      break;
     case Keeps::positive_scale:
       return affine.shifts() || negative ? says("keeps positive scales only") : "";
   }
-  return "";
+  return says("is not linear");
 }
 
 bool is_mixed(const Rule& rule, int dim) {
@@ -188,14 +189,6 @@ Passage move_down(const GraphData& graph, const Node& node, size_t input, const 
   if (!passage.refusal.empty()) return passage;
   passage.parts = {{0, rule.drops ? after_dropping(rule, affine) : affine}};
   return passage;
-}
-
-void apply_passage(GraphData& graph, Node& node, const Passage& passage) {
-  constexpr size_t kPadValue = 2;
-  if (!passage.pad_value) return;
-  set_input(node, kPadValue,
-            add_constant(graph, node.name + ".value",
-                         Tensor::from<float>(Shape{}, {static_cast<float>(*passage.pad_value)})));
 }
 
 }  // namespace pleat

@@ -29,8 +29,7 @@ void apply_passage(GraphData& graph, Node& node, const Passage& passage);
 /// Whether the node adds two values of one shape, broadcasting nothing.
 bool is_sum(const GraphData& graph, const Node& node);
 
-// The rule for ops that only move elements (KnownRule::moves), see move_elements.cpp.
-bool moves_elements(const Node& node);
+// The rule for ops that only move elements, see move_elements.cpp.
 Passage move_up_elements(const GraphData& graph, const Node& node, size_t output, const Affine& affine);
 Passage move_down_elements(const GraphData& graph, const Node& node, size_t input, const Affine& affine);
 

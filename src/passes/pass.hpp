@@ -48,6 +48,7 @@ extern const Pass kBatchNormToScaleShift;
 extern const Pass kMergeScaleShift;
 extern const Pass kFoldBackward;
 extern const Pass kMergeBranches;
+extern const Pass kAddScaleShifts;
 extern const Pass kFoldForward;
 extern const Pass kRoundConstants;
 extern const Pass kRoundScaleShift;

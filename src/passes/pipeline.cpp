@@ -29,7 +29,7 @@ GraphData folded_graph(const GraphData& graph, PassContext& context) {
   static constexpr const Pass* passes[] = {
       &kInferenceMode,         &kFoldConstants,   &kMatmulToLinear, &kConstantAffines, &kEqualSums,
       &kBatchNormToScaleShift, &kMergeScaleShift, &kFoldBackward,   &kMergeBranches,   &kFoldBackward,
-      &kFoldForward,           &kRoundConstants,  &kRoundScaleShift};
+      &kAddScaleShifts,        &kFoldForward,     &kRoundConstants, &kRoundScaleShift};
   GraphData copy = graph;
   for (const Pass* pass : passes) run_passes(copy, {pass, 1}, context);
   sort_report(graph, context.report);

@@ -72,7 +72,8 @@ TEST_CASE("fold_backward: through splits, slices, pads, blocks and resizing") {
   x = net.node("blocks", ops::DepthToSpace{2}, {x});
   x = net.node("pad", ops::Pad{ops::PadMode::edge}, {x, net.integers({0, 0, 1, 1, 0, 0, 1, 1})});
   const ValueId scales = net.constant(Tensor::from<float>({4}, {1, 1, 2, 2}));
-  x = net.node("resize", ops::Resize{ops::ResizeMode::linear}, {x, kAbsent, scales, kAbsent});
+  x = net.node("resize", ops::Resize{.mode = ops::ResizeMode::linear, .axes = {}},
+               {x, kAbsent, scales, kAbsent});
   net.output(net.batch_norm("bn", x));
   check_folded(net, "conv", "moved through split, slice, blocks, pad, resize, folded into weight and bias");
 
@@ -239,6 +240,18 @@ TEST_CASE("merge_branches: the branches of RepVGG and ACNet are one convolution"
       cross.batch_norm("bn", cross.node("sum", ops::Add{}, {lines, cross.conv("square", x, 4, 3, 1)})));
   const FoldOutcome outcome = cross.fold();
   CHECK(outcome.graph.nodes.size() == 1);
+  CHECK(outcome.error < kTolerance);
+}
+
+TEST_CASE("add_scale_shifts: branches that are scaled alike are added first") {
+  FoldNet net;
+  const ValueId x = net.input({2, 3, 6, 6}), z = net.input({2, 3, 6, 6}, "z"), scale = net.random({3, 1, 1});
+  const ValueId a = net.binary("a", ops::BinaryKind::mul, x, scale),
+                b = net.binary("bn", ops::BinaryKind::mul, z, scale);
+  net.output(net.node("sum", ops::Add{}, {a, b}));
+  const FoldOutcome outcome = net.fold();
+  CHECK(outcome.entry("bn").target == "a");
+  CHECK(outcome.graph.nodes.size() == 2);
   CHECK(outcome.error < kTolerance);
 }
 
