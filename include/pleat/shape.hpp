@@ -22,7 +22,7 @@ class Shape {
   int64_t& operator[](int i) { return dims_[static_cast<size_t>(i)]; }
   bool operator==(const Shape&) const = default;
 
-  /// Product of the dimensions; kDynamic where one of them is dynamic.
+  /// Product of the dimensions; kDynamic where one of them is dynamic. Error above 2^60.
   int64_t numel() const { return product(0, rank()); }
   /// Product of dimensions [begin, end); 1 for none; kDynamic where one of them is dynamic.
   int64_t product(int begin, int end) const;

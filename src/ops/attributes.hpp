@@ -207,13 +207,25 @@ struct LayerNorm {
   int64_t dim = -1;
   double eps = 1e-5;
 };
+struct LayerNormGradient {  ///< x, dy * weight -> dx
+  int64_t dim = -1;
+  double eps = 1e-5;
+};
 /// x (N, C, ...) -> x / (bias + alpha / size * sum of x^2 over `size` neighbouring channels)^beta
 struct LocalResponseNorm {
   int64_t size = 5;
   double alpha = 1e-4, beta = 0.75, bias = 1;
 };
+struct LocalResponseNormGradient {  ///< x, dy -> dx
+  int64_t size = 5;
+  double alpha = 1e-4, beta = 0.75, bias = 1;
+};
 /// a (..., m, k), b (..., k, n) -> (..., m, n), leading dimensions broadcast; operands of rank 1 as in NumPy
 struct MatMul {};
+/// dy, the other operand, this one (its shape only) -> its gradient
+struct MatMulGradient {
+  bool second = false;  ///< this one is b
+};
 struct Einsum {  ///< any number of inputs; letters, "->" and "..."
   std::string equation;
 };
@@ -243,9 +255,10 @@ struct Transpose {    ///< x -> y, y's dimension i is x's dimension order[i]; em
 };
 struct Expand {};        ///< x, shape (i64) -> x broadcast with that shape
 struct Tile {};          ///< x, repeats (i64) -> y
+struct TileGradient {};  ///< dy, x (its shape only), repeats -> dx
 struct StridedSlice {};  ///< x, starts, ends, axes?, steps? (i64) -> y, as x[start:end:step] along the axes
 struct StridedSliceGradient {};  ///< dy, x (its shape only), starts, ends, axes?, steps? -> dx
-struct Split {                   ///< x, sizes? (i64) -> `parts` outputs, of equal sizes where none are given
+struct Split {  ///< x, sizes? (i64) -> `parts` outputs; without sizes equal ones, the last what is left
   int64_t dim = 0, parts = 1;
 };
 struct Gather {  ///< x, indices (i64) -> y: indices' shape in the place of x's dimension dim
@@ -303,13 +316,23 @@ struct DepthToSpace {  ///< x (N, C * block^2, H, W) -> (N, C, H * block, W * bl
   int64_t block = 2;
   DepthOrder order = DepthOrder::depth_first;
 };
-struct SpaceToDepth {  ///< the inverse, depth first
+struct SpaceToDepth {  ///< the inverse
   int64_t block = 2;
+  DepthOrder order = DepthOrder::depth_first;
 };
-/// x (N, C, D, H, W) -> (N * D', C * kernel, H, W): for each output position the slices under the window, so
-/// that a three-dimensional convolution is a two-dimensional one
+/// x (N, C, D, H, W) -> (N * D', C * kernel, H, W): the slices under each window along the depth. A
+/// convolution of volumes is this, a Conv with the weight as (out, C/groups * kd, kh, kw), and FoldDepth with
+/// kernel 1. A pad_end below 0 leaves windows out.
 struct UnfoldDepth {
   int64_t kernel = 1, stride = 1, dilation = 1, pad_begin = 0, pad_end = 0;
+};
+/// y (N * depth, C * kernel, H, W), bias? (C) -> x (N, C, D, H, W), D = (depth - 1) * stride - pads + (kernel
+/// - 1) * dilation + 1 + output_padding: each slice is added where UnfoldDepth takes it from. A transposed
+/// convolution of volumes is UnfoldDepth with kernel 1, a ConvTranspose with the weight as (C, out/groups *
+/// kd, kh, kw), and this.
+struct FoldDepth {
+  UnfoldDepth window;
+  int64_t depth = 1, output_padding = 0;
 };
 struct ReshapeLike {};  ///< x, like (its shape only) -> a view of x with like's shape
 
@@ -385,16 +408,16 @@ struct AdamUpdate {
 };
 
 /// The op list.
-using Attributes =
-    std::variant<Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose,
-                 ConvInputGradient, ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate,
-                 ActivateGradient, Unary, UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce,
-                 ReduceGradient, ArgReduce, LayerNorm, LocalResponseNorm, MatMul, Einsum, Add, Concat, Slice,
-                 SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,
-                 StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
-                 ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth,
-                 Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
-                 GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient,
-                 MeanSquaredError, MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
+using Attributes = std::variant<
+    Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose, ConvInputGradient,
+    ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate, ActivateGradient, Unary,
+    UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce, ReduceGradient, ArgReduce, LayerNorm,
+    LayerNormGradient, LocalResponseNorm, LocalResponseNormGradient, MatMul, MatMulGradient, Einsum, Add,
+    Concat, Slice, SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,
+    TileGradient, StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
+    ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth, FoldDepth,
+    Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
+    GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
+    MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 }  // namespace pleat::ops

@@ -9,12 +9,13 @@ struct AvgPoolOp {
   static constexpr std::string_view name = "avg_pool";
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
-    return {{in[0]->dtype, pooled_shape(name, attributes.window, in[0]->shape)}};
+    return {{in[0]->dtype, pooled_shape(name, attributes.window, attributes.ceil_mode, in[0]->shape)}};
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const Shape& x = in[0]->shape;
-    const auto plane = pool_plane(attributes.window, x, pooled_shape(name, attributes.window, x));
+    const auto plane =
+        pool_plane(attributes.window, x, pooled_shape(name, attributes.window, attributes.ceil_mode, x));
     return {0, static_cast<size_t>(kernels::pool_scratch(plane)) * size_of(compute)};
   }
 

@@ -122,11 +122,23 @@ void add_parts(const Context<T>& context, const GemmProblem<T>& p, int64_t count
   });
 }
 
+constexpr int64_t kColumnUnit = 8;  // columns that multiply_rows takes at once
+
+int64_t column_grain(int64_t m, int64_t k) {
+  return grain_for(m * k * kColumnUnit / 32);
+}
+// Of panels `width` wide and kDepth deep.
+int64_t panel_grain(int64_t width) {
+  return grain_for(kDepth * width / 4);
+}
+int64_t panel_count(int64_t n, int64_t width, int64_t k) {
+  return ceil_div(k, kDepth) * ceil_div(n, width);
+}
+
 template <class T>
 void multiply_rows(const Context<T>& context, const GemmProblem<T>& p) {
-  constexpr int64_t unit = 8;  // columns that the kernel takes at once
-  parallel_for(ceil_div(p.n, unit), grain_for(p.m * p.k * unit / 32), [&](int64_t begin, int64_t end) {
-    const int64_t column = begin * unit, columns = std::min(end * unit, p.n) - column;
+  parallel_for(ceil_div(p.n, kColumnUnit), column_grain(p.m, p.k), [&](int64_t begin, int64_t end) {
+    const int64_t column = begin * kColumnUnit, columns = std::min(end * kColumnUnit, p.n) - column;
     kernels::Epilogue<T> epilogue;
     if (p.epilogue != nullptr) epilogue = shifted(*p.epilogue, 0, column);
     context.kernels.gemm.multiply_rows(p.m, columns, p.k, p.a.data, p.a.row_stride,
@@ -144,8 +156,8 @@ int64_t gemm_packed_elements(int64_t n, int64_t k) {
 // One piece for each kDepth of k, each in panels.
 template <class T>
 void gemm_pack(const kernels::GemmKernels<T>& kernels, int64_t n, int64_t k, Matrix<T> b, T* packed) {
-  const int64_t panels = ceil_div(n, kernels.nr), pieces = ceil_div(k, kDepth);
-  parallel_for(pieces * panels, grain_for(kDepth * kernels.nr / 4), [&](int64_t begin, int64_t end) {
+  const int64_t panels = ceil_div(n, kernels.nr);
+  parallel_for(panel_count(n, kernels.nr, k), panel_grain(kernels.nr), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t l = i / panels * kDepth, column = i % panels * kernels.nr;
       const int64_t depth = std::min(kDepth, k - l);
@@ -161,8 +173,8 @@ namespace {
 // The same for A.
 template <class T>
 void pack_a(const kernels::GemmKernels<T>& kernels, const GemmProblem<T>& p, T* packed) {
-  const int64_t panels = ceil_div(p.m, kernels.mr), pieces = ceil_div(p.k, kDepth);
-  parallel_for(pieces * panels, grain_for(kDepth * kernels.mr / 4), [&](int64_t begin, int64_t end) {
+  const int64_t panels = ceil_div(p.m, kernels.mr);
+  parallel_for(panel_count(p.m, kernels.mr, p.k), panel_grain(kernels.mr), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t l = i / panels * kDepth, row = i % panels * kernels.mr;
       const int64_t depth = std::min(kDepth, p.k - l);
@@ -174,6 +186,14 @@ void pack_a(const kernels::GemmKernels<T>& kernels, const GemmProblem<T>& p, T* 
 }
 
 }  // namespace
+
+template <class T>
+bool gemm_is_serial(const kernels::GemmKernels<T>& kernels, int64_t m, int64_t n, int64_t k) {
+  return grid_for(m, n, k).tasks() <= 1 &&
+         (m > kRowsWithoutPacking || ceil_div(n, kColumnUnit) <= column_grain(m, k)) &&
+         panel_count(n, kernels.nr, k) <= panel_grain(kernels.nr) &&
+         panel_count(m, kernels.mr, k) <= panel_grain(kernels.mr);
+}
 
 Workspace gemm_workspace(int64_t m, int64_t n, int64_t k, DType compute) {
   const Grid grid = grid_for(m, n, k);
@@ -220,6 +240,8 @@ void gemm(const Context<T>& context, const GemmProblem<T>& p, T* workspace) {
   if (grid.parts > 1) add_parts(context, p, grid.parts, parts);
 }
 
+template bool gemm_is_serial<float>(const kernels::GemmKernels<float>&, int64_t, int64_t, int64_t);
+template bool gemm_is_serial<double>(const kernels::GemmKernels<double>&, int64_t, int64_t, int64_t);
 template void gemm_pack<float>(const kernels::GemmKernels<float>&, int64_t, int64_t, Matrix<float>, float*);
 template void gemm_pack<double>(const kernels::GemmKernels<double>&, int64_t, int64_t, Matrix<double>,
                                 double*);

@@ -27,6 +27,11 @@ struct GemmProblem {
 template <class T>
 void gemm(const Context<T>& context, const GemmProblem<T>& problem, T* workspace);
 
+/// Whether a product runs on its caller alone: it may then stand inside a parallel loop, with a worker's
+/// workspace.
+template <class T>
+bool gemm_is_serial(const kernels::GemmKernels<T>& kernels, int64_t m, int64_t n, int64_t k);
+
 /// Enough for every instruction set, and for B packed or not.
 Workspace gemm_workspace(int64_t m, int64_t n, int64_t k, DType compute);
 

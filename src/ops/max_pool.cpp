@@ -4,17 +4,40 @@
 namespace pleat {
 namespace {
 
+struct Place {
+  int64_t row, column;
+};
+
+/// The first element of the window of y[i,j] that is its maximum, or NaN.
+template <class T>
+Place place_of_max(const kernels::PoolPlane& p, int64_t i, int64_t j, const T* x, T max) {
+  for (int64_t r = 0; r < p.kernel_h; ++r) {
+    const int64_t row = i * p.stride_h - p.pad_h + r * p.dilation_h;
+    if (row < 0 || row >= p.in_h) continue;
+    for (int64_t c = 0; c < p.kernel_w; ++c) {
+      const int64_t column = j * p.stride_w - p.pad_w + c * p.dilation_w;
+      if (column < 0 || column >= p.in_w) continue;
+      const T v = x[row * p.in_w + column];
+      if (v == max || v != v) return {row, column};
+    }
+  }
+  return {0, 0};
+}
+
 struct MaxPoolOp {
   using Attributes = ops::MaxPool;
   static constexpr std::string_view name = "max_pool";
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
-    return {{in[0]->dtype, pooled_shape(name, attributes.window, in[0]->shape)}};
+    const Shape y = pooled_shape(name, attributes.window, attributes.ceil_mode, in[0]->shape);
+    if (attributes.with_indices) return {{in[0]->dtype, y}, {DType::i64, y}};
+    return {{in[0]->dtype, y}};
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const Shape& x = in[0]->shape;
-    const auto plane = pool_plane(attributes.window, x, pooled_shape(name, attributes.window, x));
+    const auto plane =
+        pool_plane(attributes.window, x, pooled_shape(name, attributes.window, attributes.ceil_mode, x));
     return {0, static_cast<size_t>(kernels::pool_scratch(plane)) * size_of(compute)};
   }
 
@@ -25,6 +48,13 @@ struct MaxPoolOp {
     T* y = context.out(0);
     for_planes(plane, context.in_shape(0), [&](int64_t in, int64_t out) {
       context.kernels.pool.max(plane, x + in, y + out, context.worker_workspace());
+      if (!attributes.with_indices) return;
+      int64_t* indices = context.template out<int64_t>(1) + out;
+      for (int64_t i = 0; i < plane.out_h * plane.out_w; ++i) {
+        const Place at = place_of_max(plane, i / plane.out_w, i % plane.out_w, x + in, y[out + i]);
+        indices[i] = in + (attributes.column_major ? at.column * plane.in_h + at.row
+                                                   : at.row * plane.in_w + at.column);
+      }
     });
   }
 

@@ -1,6 +1,8 @@
 #pragma once
 
-// What the pools over windows share.
+// What the pools over windows share. A volume (N, C, D, H, W) is pooled over (H, W) as (N, C*D, H, W), and
+// then with a kernel (kd, 1) over D as (N, C, D, H*W): exact for maxima, and for averages by either divisor,
+// whose counts are products along the axes, with ceil_mode too. Indices do not survive it.
 
 #include <algorithm>
 #include <array>
@@ -10,12 +12,13 @@
 #include "base/format.hpp"
 #include "base/parallel.hpp"
 #include "kernels/pool/contract.hpp"
-#include "ops/op.hpp"
+#include "ops/window.hpp"
 
 namespace pleat {
 
-/// The pooled shape of x (N, C, H, W), or (N, C, L) as height 1. Errors begin with `op`.
-inline Shape pooled_shape(std::string_view op, const ops::Window& window, const Shape& x) {
+/// The pooled shape of x (N, C, H, W), or (N, C, L) as height 1. ceil_mode: windows that begin before the
+/// padding at the end count, though they end outside of it. Errors begin with `op`.
+inline Shape pooled_shape(std::string_view op, const ops::Window& given, bool ceil_mode, const Shape& x) {
   if (x.rank() != 3 && x.rank() != 4) {
     fail(op, ": needs an input (N, C, H, W) or (N, C, L), got ", x.str());
   }
@@ -23,23 +26,27 @@ inline Shape pooled_shape(std::string_view op, const ops::Window& window, const 
     const auto one = [](int64_t size) { return size == kDynamic ? std::string("N") : std::to_string(size); };
     return one(hw[0]) + "x" + one(hw[1]);
   };
-  if (std::min({window.kernel[0], window.kernel[1], window.stride[0], window.stride[1], window.dilation[0],
-                window.dilation[1]}) < 1) {
-    fail(op, ": kernel, stride and dilation must be at least 1, got ", both(window.kernel), ", ",
-         both(window.stride), " and ", both(window.dilation));
+  if (std::min({given.kernel[0], given.kernel[1], given.stride[0], given.stride[1], given.dilation[0],
+                given.dilation[1]}) < 1) {
+    fail(op, ": kernel, stride and dilation must be at least 1, got ", both(given.kernel), ", ",
+         both(given.stride), " and ", both(given.dilation));
   }
-  std::array<int64_t, 2> padded = {x.rank() == 3 ? 1 : x[2], x[x.rank() - 1]}, pooled = {kDynamic, kDynamic};
+  const ops::Window window = resolved(given, x);
+  std::array<int64_t, 2> padded = spatial_sizes(x), pooled = {kDynamic, kDynamic};
   for (size_t d = 0; d < 2; ++d) {
-    const int64_t reach = (window.kernel[d] - 1) * window.dilation[d] + 1;
+    const int64_t reach = extent(window, d), stride = window.stride[d];
     for (const int64_t pad : {window.pad_begin[d], window.pad_end[d]}) {
-      if (pad < 0 || pad > reach / 2) {
-        fail(op, ": pad should be at most half of the kernel, got pad ", pad, " for kernel ",
+      if (pad < 0 || pad >= reach) {
+        fail(op, ": pad should be smaller than the kernel, got pad ", pad, " for kernel ",
              both(window.kernel), " dilation ", both(window.dilation));
       }
     }
     if (padded[d] == kDynamic) continue;
-    padded[d] += window.pad_begin[d] + window.pad_end[d];
-    pooled[d] = padded[d] < reach ? 0 : (padded[d] - reach) / window.stride[d] + 1;
+    const int64_t begin_end = window.pad_begin[d] + padded[d];
+    padded[d] = begin_end + window.pad_end[d];
+    const int64_t room = padded[d] - reach + (ceil_mode ? stride - 1 : 0);
+    pooled[d] = room < 0 ? 0 : room / stride + 1;
+    if (ceil_mode && (pooled[d] - 1) * stride >= begin_end) --pooled[d];
   }
   if (pooled[0] == 0 || pooled[1] == 0) {
     fail(op, ": kernel ", both(window.kernel), " dilation ", both(window.dilation),
@@ -51,13 +58,14 @@ inline Shape pooled_shape(std::string_view op, const ops::Window& window, const 
 }
 
 /// One plane of x and of y, its pooled shape.
-inline kernels::PoolPlane pool_plane(const ops::Window& window, const Shape& x, const Shape& y) {
-  const bool flat = x.rank() == 3;
+inline kernels::PoolPlane pool_plane(const ops::Window& given, const Shape& x, const Shape& y) {
+  const ops::Window window = resolved(given, x);
+  const std::array<int64_t, 2> in = spatial_sizes(x), out = spatial_sizes(y);
   kernels::PoolPlane plane{};
-  plane.in_h = flat ? 1 : x[2];
-  plane.in_w = x[x.rank() - 1];
-  plane.out_h = flat ? 1 : y[2];
-  plane.out_w = y[y.rank() - 1];
+  plane.in_h = in[0];
+  plane.in_w = in[1];
+  plane.out_h = out[0];
+  plane.out_w = out[1];
   plane.kernel_h = window.kernel[0];
   plane.kernel_w = window.kernel[1];
   plane.stride_h = window.stride[0];
@@ -66,6 +74,8 @@ inline kernels::PoolPlane pool_plane(const ops::Window& window, const Shape& x, 
   plane.dilation_w = window.dilation[1];
   plane.pad_h = window.pad_begin[0];
   plane.pad_w = window.pad_begin[1];
+  plane.pad_end_h = window.pad_end[0];
+  plane.pad_end_w = window.pad_end[1];
   return plane;
 }
 

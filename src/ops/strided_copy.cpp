@@ -82,34 +82,70 @@ void copy_rows(const StridedCopy& copy, const U* from, U* to) {
   });
 }
 
-// `along` has neighbours in `to`, `across` in `from`. By strips of one cache line of `from`, so that each
-// line is read once; within them by square blocks, whose lines of `to` stay close.
+// Part of a transposition: `along` has neighbours in `to`, `across` in `from`.
+template <class U>
+void transpose_part(const Dim& along, const Dim& across, const U* from, U* to) {
+  if (across.size >= along.size) {
+    for (int64_t k = 0; k < along.size; ++k) {
+      const U* row = from + k * along.from;
+      for (int64_t j = 0; j < across.size; ++j) to[j * across.to + k] = row[j];
+    }
+  } else {
+    for (int64_t j = 0; j < across.size; ++j) {
+      U* row = to + j * across.to;
+      for (int64_t k = 0; k < along.size; ++k) row[k] = from[k * along.from + j];
+    }
+  }
+}
+
+// A square with edges of one cache line. Through a copy: rows that lie powers of two apart would drive each
+// other out of the cache.
+template <class U>
+void transpose_square(int64_t from_stride, int64_t to_stride, const U* from, U* to) {
+  constexpr size_t kEdge = 64 / sizeof(U);
+  U square[kEdge][kEdge], line[kEdge];
+  for (size_t k = 0; k < kEdge; ++k) {
+    std::memcpy(square[k], from + static_cast<int64_t>(k) * from_stride, sizeof(line));
+  }
+  for (size_t j = 0; j < kEdge; ++j) {
+    for (size_t k = 0; k < kEdge; ++k) line[k] = square[k][j];
+    std::memcpy(to + static_cast<int64_t>(j) * to_stride, line, sizeof(line));
+  }
+}
+
+// By strips of whole cache lines of `from`, so that each line is read once; within them by squares.
 template <class U>
 void transpose(const StridedCopy& copy, int across_dim, const U* from, U* to) {
-  constexpr int64_t kBlock = 64 / sizeof(U);
+  constexpr int64_t kEdge = 64 / sizeof(U), kStripSize = 64 * kEdge;
   const Dim along = copy[copy.rank() - 1], across = copy[across_dim];
+  const int64_t strip = std::max(kEdge, kStripSize / along.size / kEdge * kEdge);
   Walk strips;
   for (int d = 0; d + 1 < copy.rank(); ++d) {
     if (d != across_dim) strips.add(copy[d]);
   }
-  const int64_t count = pieces(across.size, kBlock), cuts = pieces(along.size, kPiece);
-  strips.add({count, kBlock, kBlock * across.to});
+  const int64_t count = pieces(across.size, strip), cuts = pieces(along.size, kPiece);
+  strips.add({count, strip, strip * across.to});
   strips.add({cuts, kPiece * along.from, kPiece});
-  const int64_t work = kBlock * std::min(kPiece, along.size) / 2;
+  const int64_t work = std::min(strip, across.size) * std::min(kPiece, along.size) / 2;
   parallel_for(strips.count(), grain_for(work), [&](int64_t begin, int64_t end) {
     Walk at = strips;
     at.go_to(begin);
     for (int64_t i = begin; i < end; ++i, at.next()) {
-      const int64_t width = std::min(kBlock, across.size - i / cuts % count * kBlock);
+      const int64_t width = std::min(strip, across.size - i / cuts % count * strip);
       const int64_t length = std::min(kPiece, along.size - i % cuts * kPiece);
-      for (int64_t first = 0; first < length; first += kBlock) {
-        const int64_t last = std::min(length, first + kBlock);
-        for (int64_t j = 0; j < width; ++j) {
-          const U* column = from + at.from + j;
-          U* row = to + at.to + j * across.to;
-          for (int64_t k = first; k < last; ++k) row[k] = column[k * along.from];
+      const int64_t full_width = width / kEdge * kEdge, full_length = length / kEdge * kEdge;
+      const U* x = from + at.from;
+      U* y = to + at.to;
+      for (int64_t k = 0; k < full_length; k += kEdge) {
+        const U* row = x + k * along.from;
+        for (int64_t j = 0; j < full_width; j += kEdge) {
+          transpose_square(along.from, across.to, row + j, y + j * across.to + k);
         }
+        transpose_part({kEdge, along.from, 1}, {width - full_width, 1, across.to}, row + full_width,
+                       y + full_width * across.to + k);
       }
+      transpose_part({length - full_length, along.from, 1}, {width, 1, across.to},
+                     x + full_length * along.from, y + full_length);
     }
   });
 }

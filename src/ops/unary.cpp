@@ -13,40 +13,28 @@ namespace {
 
 using Kind = ops::UnaryKind;
 
-constexpr const char* kNames[] = {
-    "abs",      "ceil",     "floor", "round",        "sign",      "neg",   "reciprocal",
-    "sqrt",     "exp",      "log",   "erf",          "sin",       "cos",   "not",
-    "is_nan",   "is_inf",   "clip",  "hard_sigmoid", "elu",       "celu",  "selu",
-    "softplus", "softsign", "mish",  "gelu",         "gelu_tanh", "swish", "thresholded_relu"};
+// About how many elementary operations one result takes.
+struct KindInfo {
+  const char* name;
+  int64_t cost;
+};
+constexpr KindInfo kKinds[] = {{"abs", 1},  {"ceil", 1},         {"floor", 1},      {"round", 1},
+                               {"sign", 1}, {"neg", 1},          {"reciprocal", 1}, {"sqrt", 1},
+                               {"exp", 8},  {"log", 8},          {"erf", 8},        {"sin", 8},
+                               {"cos", 8},  {"not", 1},          {"is_nan", 1},     {"is_inf", 1},
+                               {"clip", 1}, {"hard_sigmoid", 1}, {"elu", 8},        {"celu", 8},
+                               {"selu", 8}, {"softplus", 8},     {"softsign", 1},   {"mish", 16},
+                               {"gelu", 8}, {"gelu_tanh", 8},    {"swish", 8},      {"thresholded_relu", 1}};
 
+const KindInfo& info(Kind kind) {
+  return kKinds[static_cast<size_t>(kind)];
+}
 bool gives_boolean(Kind kind) {
   return kind == Kind::logical_not || kind == Kind::is_nan || kind == Kind::is_inf;
 }
 bool takes_integers(Kind kind) {
   return kind == Kind::abs || kind == Kind::sign || kind == Kind::neg || kind == Kind::clip;
 }
-// About how many elementary operations one result takes.
-int64_t cost_of(Kind kind) {
-  switch (kind) {
-    case Kind::exp:
-    case Kind::log:
-    case Kind::erf:
-    case Kind::sin:
-    case Kind::cos:
-    case Kind::elu:
-    case Kind::celu:
-    case Kind::selu:
-    case Kind::softplus:
-    case Kind::mish:
-    case Kind::gelu:
-    case Kind::gelu_tanh:
-    case Kind::swish:
-      return 8;
-    default:
-      return 1;
-  }
-}
-
 template <class U, class Y = U, class T, class F>
 void apply(const Context<T>& context, int64_t cost, const F& f) {
   const U* x = context.template in<U>(0);
@@ -60,7 +48,7 @@ void apply(const Context<T>& context, int64_t cost, const F& f) {
 template <class T>
 void of_real(const ops::Unary& attributes, const Context<T>& context) {
   const T a = static_cast<T>(attributes.alpha), b = static_cast<T>(attributes.beta);
-  const auto with = [&](const auto& f) { apply<T>(context, cost_of(attributes.kind), f); };
+  const auto with = [&](const auto& f) { apply<T>(context, info(attributes.kind).cost, f); };
   switch (attributes.kind) {
     case Kind::abs:
       return with([](T x) { return std::abs(x); });
@@ -161,7 +149,7 @@ struct UnaryOp {
     const bool fits = attributes.kind == Kind::logical_not
                           ? x == DType::boolean
                           : is_float || (is_whole && takes_integers(attributes.kind));
-    if (!fits) fail(kNames[static_cast<size_t>(attributes.kind)], ": cannot be of ", name_of(x));
+    if (!fits) fail(info(attributes.kind).name, ": cannot be of ", name_of(x));
     return {{gives_boolean(attributes.kind) ? DType::boolean : x, in[0]->shape}};
   }
 
@@ -179,7 +167,7 @@ struct UnaryOp {
   }
 
   static double work(const Attributes& attributes, const InputTypes& in) {
-    return static_cast<double>(cost_of(attributes.kind) * in[0]->shape.numel());
+    return static_cast<double>(info(attributes.kind).cost * in[0]->shape.numel());
   }
 
   static void gradient(const Attributes& attributes, GradientScope& scope) {

@@ -1,11 +1,22 @@
 #include "pleat/shape.hpp"
 
+#include <limits>
+
+#include "base/format.hpp"
+
 namespace pleat {
+namespace {
+
+// Elements that can be counted, and their bytes too.
+constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 8;
+
+}  // namespace
 
 int64_t Shape::product(int begin, int end) const {
   int64_t result = 1;
   for (int i = begin; i < end; ++i) {
     if ((*this)[i] == kDynamic) return kDynamic;
+    if ((*this)[i] != 0 && result > kMost / (*this)[i]) fail("shape ", str(), ": too many elements to count");
     result *= (*this)[i];
   }
   return result;

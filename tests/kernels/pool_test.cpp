@@ -12,12 +12,15 @@ struct Geometry {
   int64_t kernel, stride, dilation, pad_begin, pad_end;
 };
 
-/// Along both dimensions; outputs as the ops compute them, or none where the kernel does not fit.
+/// Along both dimensions; outputs as the ops compute them, or none where the kernel does not fit. beyond: the
+/// last window may end outside.
 bool make_plane(int64_t h, int64_t w, const Geometry& vertical, const Geometry& horizontal,
-                kernels::PoolPlane& plane) {
-  const auto out = [](int64_t size, const Geometry& g) {
-    const int64_t room = size + g.pad_begin + g.pad_end - (g.kernel - 1) * g.dilation - 1;
-    return room < 0 ? 0 : room / g.stride + 1;
+                kernels::PoolPlane& plane, bool beyond = false) {
+  const auto out = [&](int64_t size, const Geometry& g) {
+    const int64_t more = beyond ? g.stride - 1 : 0;
+    const int64_t room = size + g.pad_begin + g.pad_end - (g.kernel - 1) * g.dilation - 1 + more;
+    const int64_t count = room < 0 ? 0 : room / g.stride + 1;
+    return beyond && (count - 1) * g.stride >= size + g.pad_begin ? count - 1 : count;
   };
   plane = {};
   plane.in_h = h;
@@ -32,6 +35,8 @@ bool make_plane(int64_t h, int64_t w, const Geometry& vertical, const Geometry& 
   plane.dilation_w = horizontal.dilation;
   plane.pad_h = vertical.pad_begin;
   plane.pad_w = horizontal.pad_begin;
+  plane.pad_end_h = vertical.pad_end;
+  plane.pad_end_w = horizontal.pad_end;
   return plane.out_h > 0 && plane.out_w > 0;
 }
 
@@ -39,7 +44,7 @@ const std::vector<Geometry>& geometries() {
   static const std::vector<Geometry> list = {
       {1, 1, 1, 0, 0}, {2, 2, 1, 0, 0}, {3, 2, 1, 1, 1}, {3, 1, 1, 1, 1}, {3, 3, 1, 0, 0}, {2, 1, 1, 0, 1},
       {2, 1, 1, 1, 0}, {5, 2, 1, 2, 2}, {3, 1, 2, 2, 2}, {3, 2, 3, 1, 2}, {4, 3, 1, 2, 1}, {7, 7, 1, 3, 3},
-      {2, 5, 1, 0, 0}, {8, 1, 1, 4, 4}, {1, 3, 1, 0, 0}, {2, 4, 2, 1, 1},
+      {2, 5, 1, 0, 0}, {8, 1, 1, 4, 4}, {1, 3, 1, 0, 0}, {2, 4, 2, 1, 1}, {3, 1, 1, 2, 2}, {3, 2, 2, 4, 3},
   };
   return list;
 }
@@ -53,7 +58,7 @@ void for_planes(const Body& body) {
       const int64_t h = 1 + (w * 5 + static_cast<int64_t>(g)) % 9;
       kernels::PoolPlane plane;
       for (const size_t vertical : {g, (g + 5) % list.size()}) {
-        if (w == 0 || !make_plane(h, w, list[vertical], list[g], plane)) continue;
+        if (w == 0 || !make_plane(h, w, list[vertical], list[g], plane, /*beyond=*/vertical != g)) continue;
         INFO("in ", h, "x", w, ", kernel ", plane.kernel_h, "x", plane.kernel_w, ", stride ", plane.stride_h,
              "x", plane.stride_w, ", dilation ", plane.dilation_h, "x", plane.dilation_w, ", pad ",
              plane.pad_h, "x", plane.pad_w);

@@ -30,7 +30,7 @@ template <class Y, class A, class B>
 std::vector<Y> apply(Kind kind, const std::vector<A>& a, const std::vector<B>& b) {
   Tensor left = list(a), right = list(b);
   const Tensor y = run_op<float>(ops::Binary{kind}, {&left, &right})[0];
-  return {y.data<Y>(), y.data<Y>() + y.numel()};
+  return std::vector<Y>(y.data<Y>(), y.data<Y>() + y.numel());
 }
 using Floats = std::vector<float>;
 using Ints = std::vector<int64_t>;
@@ -158,10 +158,10 @@ TEST_CASE("binary: types") {
   CHECK(type(Kind::pow, DType::i32, DType::f32) == DType::i32);
   CHECK_THROWS_WITH_AS(type(Kind::add, DType::f32, DType::i64),
                        "add: needs two inputs of one type, got f32 and i64", Error);
-  CHECK_THROWS_WITH_AS(type(Kind::add, DType::boolean, DType::boolean), "add: needs numbers, got boolean",
+  CHECK_THROWS_WITH_AS(type(Kind::add, DType::boolean, DType::boolean), "add: needs numbers, got bool",
                        Error);
   CHECK_THROWS_WITH_AS(type(Kind::logical_or, DType::f32, DType::f32), "or: needs booleans, got f32", Error);
-  CHECK_THROWS_WITH_AS(type(Kind::pow, DType::f32, DType::boolean), "pow: needs numbers, got boolean", Error);
+  CHECK_THROWS_WITH_AS(type(Kind::pow, DType::f32, DType::boolean), "pow: needs numbers, got bool", Error);
 }
 
 TEST_CASE("binary: gradients at the edges are PyTorch's") {

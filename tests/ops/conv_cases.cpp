@@ -125,6 +125,11 @@ std::vector<OpCase> conv_cases() {
     cases.push_back(conv_case({1, 3, 5, 9}, 3, 3, {.groups = 3, .pad = 1, .activation = activation}));
   }
   for (OpCase& one : transpose_cases()) cases.push_back(std::move(one));
+  const ops::UnfoldDepth depth{3, 2, 2, 1, 2};
+  cases.push_back({"unfold_depth", depth, {{{2, 3, 7, 4, 5}}}});
+  cases.push_back({"unfold_depth of some windows", ops::UnfoldDepth{1, 3, 1, 0, -1}, {{{2, 3, 7, 4, 5}}}});
+  cases.push_back({"fold_depth", ops::FoldDepth{depth, 3, 1}, {{{6, 6, 4, 5}}, {{2}}}});
+  cases.push_back({"fold_depth beyond its windows", ops::FoldDepth{depth, 2, 3}, {{{4, 6, 2, 3}}}});
   return cases;
 }
 

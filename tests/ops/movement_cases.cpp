@@ -32,6 +32,27 @@ OpCase gather(std::string name, int64_t dim, Shape shape, CaseInput indices) {
           .inputs = {{.shape = std::move(shape)}, std::move(indices)}};
 }
 
+OpCase pad(std::string name, ops::PadMode mode, Shape shape, const std::vector<double>& pads) {
+  return {.name = "pad " + name,
+          .attributes = ops::Pad{mode},
+          .inputs = {{.shape = std::move(shape)}, integers(pads)}};
+}
+
+// With axes and a value of its own.
+OpCase pad_value() {
+  OpCase made = pad("with a value", ops::PadMode::constant, {2, 3, 4, 5}, {1, -2, 3, 2});
+  made.inputs.push_back({.shape = {}, .differentiate = false});
+  made.inputs.push_back(list({-1, 1}, DType::i32));
+  return made;
+}
+
+OpCase split(std::string name, ops::Split attributes, const std::vector<CaseInput>& inputs) {
+  return {.name = "split " + name,
+          .attributes = attributes,
+          .inputs = inputs,
+          .outputs_checked = static_cast<int>(attributes.parts)};
+}
+
 }  // namespace
 
 std::vector<OpCase> movement_cases() {
@@ -60,6 +81,30 @@ std::vector<OpCase> movement_cases() {
       {.name = "squeeze",
        .attributes = ops::Squeeze{},
        .inputs = {{.shape = {1, 3, 1, 4}}, list({0, -2}, DType::i32)}},
+      {.name = "tile", .attributes = ops::Tile{}, .inputs = {{.shape = {2, 3, 4}}, integers({3, 1, 2})}},
+      {.name = "tile of one column",
+       .attributes = ops::Tile{},
+       .inputs = {{.shape = {3, 1}}, list({1, 300}, DType::i32)}},
+      split("by sizes", {1, 3}, {{.shape = {2, 9, 3}}, integers({2, 0, 7})}),
+      split("with a smaller last part", {-1, 3}, {{.shape = {4, 8}}, absent}),
+      pad("with zeros", ops::PadMode::constant, {2, 3, 5, 5}, {0, 0, 1, 2, 0, 0, 3, 1}),
+      pad_value(),
+      pad("edge", ops::PadMode::edge, {2, 4, 3}, {1, 0, 2, 2, -1, 3}),
+      pad("reflect", ops::PadMode::reflect, {3, 4, 1}, {2, 7, 2, 1, 3, 1}),
+      pad("wrap", ops::PadMode::wrap, {3, 4}, {2, 5, -1, 9}),
+      {.name = "depth_to_space depth first",
+       .attributes = ops::DepthToSpace{2, ops::DepthOrder::depth_first},
+       .inputs = {{.shape = {2, 12, 3, 5}}}},
+      {.name = "depth_to_space channels first",
+       .attributes = ops::DepthToSpace{3, ops::DepthOrder::channels_first},
+       .inputs = {{.shape = {1, 18, 4, 3}}}},
+      {.name = "space_to_depth", .attributes = ops::SpaceToDepth{2}, .inputs = {{.shape = {2, 3, 4, 6}}}},
+      {.name = "fill_shape", .attributes = ops::FillShape{DType::f32, 0.5}, .inputs = {integers({3, 7})}},
+      {.name = "range",
+       .attributes = ops::Range{},
+       .inputs = {{.shape = {}, .differentiate = false, .values = {1}},
+                  {.shape = {}, .differentiate = false, .values = {4.1}},
+                  {.shape = {}, .differentiate = false, .values = {0.25}}}},
       {.name = "unsqueeze", .attributes = ops::Unsqueeze{}, .inputs = {{.shape = {3, 4}}, integers({-1, 0})}},
   };
 }

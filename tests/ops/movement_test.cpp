@@ -204,6 +204,130 @@ TEST_CASE("squeeze and unsqueeze: shapes and errors") {
                        "unsqueeze: axis 3 is outside of rank 3", Error);
 }
 
+TEST_CASE("tile: values, shapes and errors") {
+  Tensor x = iota<int32_t>({2, 2}), repeats = list({2, 3}), none = list({0, 3});
+  CHECK(values<int32_t>(one(ops::Tile{}, {&x, &repeats})) ==
+        std::vector<int32_t>{0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3});
+  CHECK(one(ops::Tile{}, {&x, &none}).shape() == Shape{0, 6});
+  const ValueType type{DType::f32, {kN, 3}};
+  CHECK(shape_of(ops::Tile{}, {type, known({1, 2})}) == Shape{kN, 6});
+  CHECK(shape_of(ops::Tile{}, {type, unknown(2)}) == Shape{kN, kN});
+  CHECK_THROWS_WITH_AS(shape_of(ops::Tile{}, {type, known({2})}), "tile: needs 2 repeats for (N, 3), got 1",
+                       Error);
+  CHECK_THROWS_WITH_AS(shape_of(ops::Tile{}, {type, known({2, -1})}), "tile: cannot repeat -1 times", Error);
+}
+
+TEST_CASE("split: values, shapes and errors") {
+  Tensor x = iota<int32_t>({2, 5}), sizes = list({2, 0, 3});
+  const std::vector<Tensor> parts = run_op<float>(ops::Split{1, 3}, {&x, &sizes});
+  REQUIRE(parts.size() == 3);
+  CHECK(values<int32_t>(parts[0]) == std::vector<int32_t>{0, 1, 5, 6});
+  CHECK(parts[1].shape() == Shape{2, 0});
+  CHECK(values<int32_t>(parts[2]) == std::vector<int32_t>{2, 3, 4, 7, 8, 9});
+  CHECK(values<int32_t>(run_op<float>(ops::Split{-1, 2}, {&x})[1]) == std::vector<int32_t>{3, 4, 8, 9});
+  const ValueType type{DType::f32, {kN, 6}};
+  CHECK(shape_of(ops::Split{0, 2}, {type}) == Shape{kN, 6});
+  CHECK(shape_of(ops::Split{0, 2}, {type, known({4, 5})}) == Shape{4, 6});
+  CHECK(shape_of(ops::Split{1, 2}, {type, unknown(2)}) == Shape{kN, kN});
+  CHECK_THROWS_WITH_AS(shape_of(ops::Split{1, 2}, {type, known({4, 1})}),
+                       "split: sizes that sum to 5 do not fit dim 1 of (N, 6)", Error);
+  CHECK_THROWS_WITH_AS(shape_of(ops::Split{1, 3}, {type, known({4, 2})}),
+                       "split: needs a size for each of 3 parts, got 2", Error);
+  CHECK_THROWS_WITH_AS(shape_of(ops::Split{1, 5}, {type}),
+                       "split: dim 1 of (N, 6) cannot be cut into 5 equal parts", Error);
+  CHECK_THROWS_AS(shape_of(ops::Split{2, 1}, {type}), Error);
+}
+
+TEST_CASE("pad: values") {
+  Tensor x = iota<int32_t>({4}, 1);
+  const auto padded = [&](ops::PadMode mode, int64_t begin, int64_t end) {
+    Tensor pads = list({begin, end});
+    return values<int32_t>(one(ops::Pad{mode}, {&x, &pads}));
+  };
+  using Values = std::vector<int32_t>;
+  CHECK(padded(ops::PadMode::constant, 2, 1) == Values{0, 0, 1, 2, 3, 4, 0});
+  CHECK(padded(ops::PadMode::edge, 2, 1) == Values{1, 1, 1, 2, 3, 4, 4});
+  CHECK(padded(ops::PadMode::reflect, 2, 3) == Values{3, 2, 1, 2, 3, 4, 3, 2, 1});
+  CHECK(padded(ops::PadMode::reflect, 7, 0) == Values{2, 1, 2, 3, 4, 3, 2, 1, 2, 3, 4});
+  CHECK(padded(ops::PadMode::wrap, 5, 2) == Values{4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2});
+  CHECK(padded(ops::PadMode::constant, -1, -2) == Values{2});
+  // What is cropped is not there to be repeated.
+  CHECK(padded(ops::PadMode::reflect, -2, 3) == Values{3, 4, 3, 4, 3});
+  CHECK(padded(ops::PadMode::edge, 2, -2) == Values{1, 1, 1, 2});
+  CHECK(padded(ops::PadMode::wrap, -2, 3) == Values{3, 4, 3, 4, 3});
+  CHECK(padded(ops::PadMode::constant, -4, 2) == Values{0, 0});
+
+  Tensor plane = Tensor::from<float>({2, 2}, {1, 2, 3, 4}), pads = list({1, 2}), axes = list({-1}),
+         value = Tensor::from<float>({}, {9});
+  CHECK(values<float>(one(ops::Pad{}, {&plane, &pads, &value, &axes})) ==
+        std::vector<float>{9, 1, 2, 9, 9, 9, 3, 4, 9, 9});
+  Tensor nothing = Tensor({0, 2}), around = list({1, 0, 0, 1});
+  CHECK(values<float>(one(ops::Pad{}, {&nothing, &around, &value})) == std::vector<float>{9, 9, 9});
+}
+
+TEST_CASE("pad: shapes and errors") {
+  const ValueType x{DType::f32, {kN, 3, 4}};
+  CHECK(shape_of(ops::Pad{}, {x, known({0, 1, 2, 0, -1, 3})}) == Shape{kN, 3, 9});
+  CHECK(shape_of(ops::Pad{}, {x, unknown(6)}) == Shape{kN, kN, kN});
+  CHECK_THROWS_WITH_AS(shape_of(ops::Pad{}, {x, known({1, 1})}),
+                       "pad: needs 6 pads, a begin and an end for each axis, got 2 for (N, 3, 4)", Error);
+  CHECK_THROWS_WITH_AS(shape_of(ops::Pad{}, {x, known({0, -2, 0, 0, -2, 0})}),
+                       "pad: -2 and -2 crop more than there is of dim 1 of (N, 3, 4)", Error);
+  CHECK_THROWS_WITH_AS(shape_of(ops::Pad{ops::PadMode::edge}, {x, known({0, -3, 0, 0, 1, 0})}),
+                       "pad: no element of dim 1 of (N, 3, 4) is left to repeat", Error);
+  CHECK_THROWS_WITH_AS(shape_of(ops::Pad{}, {x, known({0, 0, 0, 0, 0, 0}), known({1})}),
+                       "pad: needs a value of one f32, got i64 (1,)", Error);
+}
+
+TEST_CASE("range and fill_shape: values, shapes and errors") {
+  const auto scalar = [](double value, DType dtype) { return Tensor::from<double>({}, {value}).to(dtype); };
+  Tensor start = scalar(10, DType::i32), limit = scalar(3, DType::i32), delta = scalar(-3, DType::i32);
+  CHECK(values<int32_t>(one(ops::Range{}, {&start, &limit, &delta})) == std::vector<int32_t>{10, 7, 4});
+  Tensor from = scalar(1, DType::f32), to = scalar(5, DType::f32), by = scalar(2, DType::f32);
+  CHECK(values<float>(one(ops::Range{}, {&from, &to, &by})) == std::vector<float>{1, 3});
+  const auto number = [](int64_t value) {
+    return ValueType{DType::i64, {}, known_value(Tensor::from<int64_t>({}, {value}))};
+  };
+  CHECK(shape_of(ops::Range{}, {number(5), number(5), number(1)}) == Shape{0});
+  CHECK(shape_of(ops::Range{}, {number(kMin), number(kMax), number(kMax)}) == Shape{3});
+  CHECK(shape_of(ops::Range{}, {number(0), {DType::i64, {}}, number(1)}) == Shape{kN});
+  CHECK_THROWS_WITH_AS(shape_of(ops::Range{}, {number(0), number(5), number(0)}),
+                       "range: delta must not be 0", Error);
+  CHECK_THROWS_WITH_AS(shape_of(ops::Range{}, {number(0), {DType::f32, {}}, number(1)}),
+                       "range: needs three numbers of one type, got f32 () beside i64", Error);
+
+  Tensor shape = list({2, 3}), none = list({});
+  CHECK(values<int64_t>(one(ops::FillShape{DType::i64, 7}, {&shape})) ==
+        std::vector<int64_t>{7, 7, 7, 7, 7, 7});
+  CHECK(values<bool>(one(ops::FillShape{DType::boolean, 1}, {&none})) == std::vector<bool>{true});
+  CHECK(shape_of(ops::FillShape{}, {unknown(2)}) == Shape{kN, kN});
+  CHECK_THROWS_WITH_AS(shape_of(ops::FillShape{}, {known({2, -1})}),
+                       "fill_shape: a size must not be negative, got -1", Error);
+}
+
+TEST_CASE("depth_to_space: ONNX's published values, its inverse, errors") {
+  Tensor x({1, 8, 2, 3});
+  for (int64_t i = 0; i < x.numel(); ++i) x.data<float>()[i] = static_cast<float>(i / 6 * 9 + i % 6);
+  const Tensor depth_first = one(ops::DepthToSpace{2, ops::DepthOrder::depth_first}, {&x});
+  CHECK(depth_first.shape() == Shape{1, 2, 4, 6});
+  CHECK(values<float>(depth_first) == std::vector<float>{0,  18, 1,  19, 2,  20, 36, 54, 37, 55, 38, 56,
+                                                         3,  21, 4,  22, 5,  23, 39, 57, 40, 58, 41, 59,
+                                                         9,  27, 10, 28, 11, 29, 45, 63, 46, 64, 47, 65,
+                                                         12, 30, 13, 31, 14, 32, 48, 66, 49, 67, 50, 68});
+  const Tensor channels_first = one(ops::DepthToSpace{2, ops::DepthOrder::channels_first}, {&x});
+  CHECK(values<float>(channels_first) == std::vector<float>{0,  9,  1,  10, 2,  11, 18, 27, 19, 28, 20, 29,
+                                                            3,  12, 4,  13, 5,  14, 21, 30, 22, 31, 23, 32,
+                                                            36, 45, 37, 46, 38, 47, 54, 63, 55, 64, 56, 65,
+                                                            39, 48, 40, 49, 41, 50, 57, 66, 58, 67, 59, 68});
+  Tensor space = depth_first.clone();
+  CHECK(values<float>(one(ops::SpaceToDepth{2}, {&space})) == values<float>(x));
+  CHECK(shape_of(ops::DepthToSpace{2}, {{DType::f32, {kN, 8, kN, 3}}}) == Shape{kN, 2, kN, 6});
+  CHECK_THROWS_WITH_AS(shape_of(ops::DepthToSpace{2}, {{DType::f32, {kN, 6, 2, 3}}}),
+                       "depth_to_space: the channels of (N, 6, 2, 3) are not a multiple of 4", Error);
+  CHECK_THROWS_WITH_AS(shape_of(ops::SpaceToDepth{2}, {{DType::f32, {kN, 6, 2, 3}}}),
+                       "space_to_depth: (N, 6, 2, 3) is not cut into blocks of 2", Error);
+}
+
 TEST_CASE_TEMPLATE("concat and slice: every type of element", T, float, int32_t, int64_t, bool) {
   Tensor a = iota<T>({2, 3}), b = iota<T>({2, 2}, 1);
   const Tensor y = one(ops::Concat{-1}, {&a, &b});

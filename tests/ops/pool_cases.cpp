@@ -27,6 +27,26 @@ std::vector<OpCase> pool_cases() {
     cases.push_back({"avg_pool " + name, ops::AvgPool{g.window, true}, {{g.x}}});
     cases.push_back({"avg_pool without padding " + name, ops::AvgPool{g.window, false}, {{g.x}}});
   }
+  const std::vector<Geometry> beyond = {
+      {"3x3 stride 2 that ends outside", {{3, 3}, {2, 2}}, {2, 2, 6, 8}},
+      {"3x2 stride 2x5 pad 1", {{3, 2}, {2, 5}, {1, 1}, {1, 1}, {0, 1}}, {1, 2, 6, 13}},
+      {"4 larger than (N, C, 3)", {{1, 4}, {1, 2}}, {2, 3, 3}},
+  };
+  for (const Geometry& g : beyond) {
+    const std::string name = g.name;
+    cases.push_back({"max_pool " + name, ops::MaxPool{g.window, true}, {{g.x, -4, 4}}});
+    cases.push_back({"avg_pool " + name, ops::AvgPool{g.window, true, true}, {{g.x}}});
+    cases.push_back({"avg_pool without padding " + name, ops::AvgPool{g.window, false, true}, {{g.x}}});
+  }
+  for (const ops::AutoPad pad : {ops::AutoPad::same_upper, ops::AutoPad::same_lower}) {
+    const ops::Window window{.kernel = {3, 4}, .stride = {2, 3}, .dilation = {2, 1}, .auto_pad = pad};
+    const std::string name = pad == ops::AutoPad::same_upper ? "same upper" : "same lower";
+    cases.push_back({"max_pool " + name, ops::MaxPool{window}, {{{2, 2, 8, 9}, -4, 4}}});
+    cases.push_back({"avg_pool " + name, ops::AvgPool{window, true}, {{{2, 2, 8, 9}}}});
+    cases.push_back({"avg_pool without padding " + name, ops::AvgPool{window, false}, {{{2, 2, 8, 9}}}});
+  }
+  cases.push_back(
+      {"max_pool with indices", ops::MaxPool{{{2, 2}, {2, 2}}, false, true}, {{{2, 2, 6, 6}, -4, 4}}});
   // Several tasks, so that threads matter.
   const ops::Window resnet{{3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}};
   const CaseInput large{{2, 9, 56, 57}, -1, 1, DType::f32, false, /*differentiate=*/false};

@@ -21,7 +21,7 @@ template <class U = float>
 std::vector<U> reduce(const ops::Reduce& op, Tensor x, const std::vector<int64_t>& axes) {
   Tensor list = Tensor::from<int64_t>({static_cast<int64_t>(axes.size())}, axes);
   const Tensor y = run_op<float>(op, {&x, &list})[0];
-  return {y.data<U>(), y.data<U>() + y.numel()};
+  return std::vector<U>(y.data<U>(), y.data<U>() + y.numel());
 }
 float reduce(Kind kind, const std::vector<float>& values) {
   return reduce({kind}, Tensor::from<float>({static_cast<int64_t>(values.size())}, values), {0})[0];
@@ -122,7 +122,7 @@ TEST_CASE("reduce: errors") {
   CHECK_THROWS_WITH_AS(inferred(ops::Reduce{Kind::l2}, {{DType::i64, {2}}}), "reduce l2: cannot be of i64",
                        Error);
   CHECK_THROWS_WITH_AS(inferred(ops::Reduce{Kind::sum}, {{DType::boolean, {2}}}),
-                       "reduce sum: cannot be of boolean", Error);
+                       "reduce sum: cannot be of bool", Error);
 }
 
 TEST_CASE("reduce: several maxima share the gradient, and a product with zeros has one") {

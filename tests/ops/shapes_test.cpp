@@ -51,6 +51,15 @@ TEST_CASE("pools: shapes") {
   CHECK(shape_of(ops::MaxPool{resnet}, {{kN, 64, 112, 112}}) == Shape{kN, 64, 56, 56});
   CHECK(shape_of(ops::AvgPool{resnet}, {{kN, 64, kN, 57}}) == Shape{kN, 64, kN, 29});
   CHECK(shape_of(ops::MaxPool{{{1, 2}, {1, 2}}}, {{kN, 4, 9}}) == Shape{kN, 4, 4});
+  // As PyTorch: a last window may end outside, but not begin in the padding at the end.
+  const ops::Window quarter{{2, 2}, {4, 4}, {1, 1}, {1, 1}, {1, 1}}, half{{3, 3}, {2, 2}};
+  CHECK(shape_of(ops::MaxPool{half, true}, {{kN, 4, 8, 9}}) == Shape{kN, 4, 4, 4});
+  CHECK(shape_of(ops::MaxPool{quarter, true}, {{kN, 4, 7, 8}}) == Shape{kN, 4, 2, 3});
+  CHECK(shape_of(ops::MaxPool{quarter, false}, {{kN, 4, 7, 8}}) == Shape{kN, 4, 2, 3});
+  CHECK(shape_of(ops::AvgPool{quarter, true, true}, {{kN, 4, 6, 5}}) == Shape{kN, 4, 2, 2});
+  ops::Window same{{3, 3}, {2, 2}};
+  same.auto_pad = ops::AutoPad::same_upper;
+  CHECK(shape_of(ops::MaxPool{same}, {{kN, 4, 7, kN}}) == Shape{kN, 4, 4, kN});
   CHECK(shape_of(ops::GlobalAvgPool{}, {{kN, 64, kN, 7}}) == Shape{kN, 64});
   CHECK(shape_of(ops::GlobalAvgPool{true}, {{kN, 64, kN, 7}}) == Shape{kN, 64, 1, 1});
 }
@@ -60,8 +69,8 @@ TEST_CASE("pools: errors") {
   CHECK_THROWS_WITH_AS(shape_of(ops::MaxPool{{{7, 7}}}, {x}),
                        "max_pool: kernel 7x7 dilation 1x1 is larger than the padded input 5x5", Error);
   CHECK_THROWS_WITH_AS(
-      shape_of(ops::AvgPool{{{3, 3}, {1, 1}, {1, 1}, {2, 2}, {2, 2}}}, {x}),
-      "avg_pool: pad should be at most half of the kernel, got pad 2 for kernel 3x3 dilation 1x1", Error);
+      shape_of(ops::AvgPool{{{3, 3}, {1, 1}, {1, 1}, {3, 3}, {3, 3}}}, {x}),
+      "avg_pool: pad should be smaller than the kernel, got pad 3 for kernel 3x3 dilation 1x1", Error);
   CHECK_THROWS_WITH_AS(shape_of(ops::MaxPool{{{2, 2}, {0, 1}}}, {x}),
                        "max_pool: kernel, stride and dilation must be at least 1, got 2x2, 0x1 and 1x1",
                        Error);

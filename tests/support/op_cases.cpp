@@ -10,9 +10,12 @@ std::vector<OpCase> conv_cases();
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> linear_cases();
 std::vector<OpCase> loss_cases();
+std::vector<OpCase> mat_mul_cases();
 std::vector<OpCase> movement_cases();
+std::vector<OpCase> normalization_cases();
 std::vector<OpCase> pool_cases();
 std::vector<OpCase> reduce_cases();
+std::vector<OpCase> resize_cases();
 std::vector<OpCase> unary_cases();
 
 std::vector<OpCase> op_cases() {
@@ -24,9 +27,12 @@ std::vector<OpCase> op_cases() {
            elementwise_cases,
            linear_cases,
            loss_cases,
+           mat_mul_cases,
            movement_cases,
+           normalization_cases,
            pool_cases,
            reduce_cases,
+           resize_cases,
            unary_cases,
        }) {
     for (OpCase& one : family()) cases.push_back(std::move(one));

@@ -1,7 +1,5 @@
-// Conv, ConvTranspose. Three spatial dimensions become two:
-//   Conv: the depth's windows are laid side by side as channels (ops::UnfoldDepth), depth positions join the
-//   batch. ConvTranspose: each depth position gives as many slices as the kernel is deep; a second transposed
-//   convolution, over the depth alone and with ones as its weights, adds each slice where it belongs.
+// Conv, ConvTranspose. Over three spatial dimensions they are two-dimensional ones between ops::UnfoldDepth,
+// which lays the depth's windows side by side as channels, and ops::FoldDepth.
 
 #include <algorithm>
 
@@ -44,36 +42,46 @@ int64_t groups_of(NodeImport& node) {
   return groups;
 }
 
-// The pads that auto_pad stands for, in a dimension of known size.
-void resolve_pads(Windows& windows, size_t d, int64_t size) {
-  if (windows.auto_pad == ops::AutoPad::none) return;
-  const int64_t stride = windows.stride[d], count = (size + stride - 1) / stride;
-  const int64_t extent = (windows.kernel[d] - 1) * windows.dilation[d] + 1;
-  const int64_t all = std::max<int64_t>(0, (count - 1) * stride + extent - size);
-  windows.pad_begin[d] = windows.auto_pad == ops::AutoPad::same_lower ? all - all / 2 : all / 2;
-  windows.pad_end[d] = all - windows.pad_begin[d];
+int64_t depth_of(NodeImport& node, const Operands& operands) {
+  const int64_t depth = operands.x_shape[2];
+  if (depth < 1) node.fail("needs an input of known depth, got ", operands.x_shape.str());
+  return depth;
 }
 
-ValueId conv_3d(NodeImport& node, const Operands& in, Windows windows, int64_t groups) {
-  const Shape &x = in.x_shape, &weight = in.weight_shape;
-  if (x.product(1, 5) == kDynamic) {
-    node.fail("over three dimensions it needs an input of known channels and sizes, got ", x.str());
+ops::UnfoldDepth depth_window(const Windows& windows) {
+  return {windows.kernel[0], windows.stride[0], windows.dilation[0], windows.pad_begin[0],
+          windows.pad_end[0]};
+}
+
+int64_t extent(const ops::UnfoldDepth& window) {
+  return (window.kernel - 1) * window.dilation + 1;
+}
+
+// The pads that auto_pad stands for.
+void set_pads(ops::UnfoldDepth& window, ops::AutoPad auto_pad, int64_t total) {
+  const int64_t less = std::max<int64_t>(0, total) / 2, more = std::max<int64_t>(0, total) - less;
+  const bool upper = auto_pad == ops::AutoPad::same_upper;
+  window.pad_begin = upper ? less : more;
+  window.pad_end = upper ? more : less;
+}
+
+// The weight with its depth joined to the dimension before.
+ValueId flat_weight(NodeImport& node, const Operands& in) {
+  const Shape& w = in.weight_shape;
+  return node.add(ops::Reshape{}, {in.weight, node.add_integers({w[0], w[1] * w[2], w[3], w[4]})});
+}
+
+ValueId conv_3d(NodeImport& node, const Operands& in, const Windows& windows, int64_t groups) {
+  const int64_t depth = depth_of(node, in);
+  ops::UnfoldDepth unfold = depth_window(windows);
+  if (windows.auto_pad != ops::AutoPad::none) {
+    const int64_t last = (depth - 1) / unfold.stride * unfold.stride;
+    set_pads(unfold, windows.auto_pad, last + extent(unfold) - depth);
   }
-  resolve_pads(windows, 0, x[2]);
-  const ops::UnfoldDepth unfold{windows.kernel[0], windows.stride[0], windows.dilation[0],
-                                windows.pad_begin[0], windows.pad_end[0]};
-  const int64_t extent = (unfold.kernel - 1) * unfold.dilation + 1;
-  const int64_t depth = (x[2] + unfold.pad_begin + unfold.pad_end - extent) / unfold.stride + 1;
-  const ValueId unfolded = node.add(unfold, {in.x});
-  const ValueId flat_weight =
-      node.add(ops::Reshape{},
-               {in.weight, node.add_integers({weight[0], weight[1] * weight[2], weight[3], weight[4]})});
+  const int64_t room = depth + unfold.pad_begin + unfold.pad_end - extent(unfold);
   const ops::Conv conv{.window = windows.window(1), .groups = groups, .epilogue = {}};
-  const ValueId y = node.add(conv, {unfolded, flat_weight, in.bias, kAbsent});
-  const Shape planes = node.shape_of(y);
-  const ValueId split =
-      node.add(ops::Reshape{}, {y, node.add_integers({-1, depth, planes[1], planes[2], planes[3]})});
-  return node.add(ops::Transpose{{0, 2, 1, 3, 4}}, {split});
+  const ValueId planes = node.add(conv, {node.add(unfold, {in.x}), flat_weight(node, in), in.bias, kAbsent});
+  return node.add(ops::FoldDepth{.window = {}, .depth = room / unfold.stride + 1}, {planes, kAbsent});
 }
 
 std::vector<ValueId> conv(NodeImport& node) {
@@ -110,36 +118,22 @@ TransposeSizes read_sizes(NodeImport& node, const Operands& in) {
   return {read("output_padding"), read("output_shape")};
 }
 
-// Adds slice j of each channel's kernel, made from position i, into depth position i*stride - pad +
-// j*dilation.
-Tensor depth_weight(int64_t channels, int64_t kernel) {
-  Tensor weight({channels * kernel, 1, kernel, 1});
-  float* out = weight.data<float>();
-  for (int64_t row = 0; row < channels * kernel; ++row) out[row * kernel + row % kernel] = 1;
-  return weight;
-}
-
 ValueId conv_transpose_3d(NodeImport& node, const Operands& in, const Windows& windows,
                           const TransposeSizes& sizes, int64_t groups) {
-  const Shape &x = in.x_shape, &w = in.weight_shape;
-  if (x.product(1, 5) == kDynamic) {
-    node.fail("over three dimensions it needs an input of known channels and sizes, got ", x.str());
+  const int64_t depth = depth_of(node, in);
+  ops::FoldDepth fold{depth_window(windows), depth, sizes.padding[0]};
+  ops::UnfoldDepth& window = fold.window;
+  const bool automatic = windows.auto_pad != ops::AutoPad::none;
+  if (sizes.size[0] > 0 || automatic) {
+    const int64_t wanted = sizes.size[0] > 0 ? sizes.size[0] : depth * window.stride;
+    const int64_t whole = (depth - 1) * window.stride + extent(window) + fold.output_padding;
+    set_pads(window, windows.auto_pad, whole - wanted);
+    fold.output_padding += std::max<int64_t>(0, wanted - whole);
   }
-  const auto reshape = [&](ValueId value, const std::vector<int64_t>& shape) {
-    return node.add(ops::Reshape{}, {value, node.add_integers(shape)});
-  };
-  const int64_t channels = w[1] * groups, depth = w[2];
-  const ValueId joined = reshape(node.add(ops::Transpose{{0, 2, 1, 3, 4}}, {in.x}), {-1, x[1], x[3], x[4]});
-  const ValueId weight = reshape(in.weight, {w[0], w[1] * depth, w[3], w[4]});
-  const ops::ConvTranspose planes{
-      windows.window(1), groups, {sizes.padding[1], sizes.padding[2]}, {sizes.size[1], sizes.size[2]}};
-  const ValueId slices = node.add(planes, {joined, weight, kAbsent});
-  const Shape made = node.shape_of(slices);
-  const ValueId apart = node.add(ops::Transpose{{0, 2, 1, 3}},
-                                 {reshape(slices, {-1, x[2], channels * depth, made[2] * made[3]})});
-  const ops::ConvTranspose depths{windows.column(0), channels, {sizes.padding[0], 0}, {sizes.size[0], 0}};
-  const ValueId y = node.add(depths, {apart, node.add_data(depth_weight(channels, depth)), in.bias});
-  return reshape(y, {-1, channels, node.shape_of(y)[2], made[2], made[3]});
+  const ops::ConvTranspose rule{windows.window(1), groups, sizes.pair(sizes.padding, 1),
+                                sizes.pair(sizes.size, 1)};
+  const ValueId slices = node.add(ops::UnfoldDepth{}, {in.x});
+  return node.add(fold, {node.add(rule, {slices, flat_weight(node, in), kAbsent}), in.bias});
 }
 
 std::vector<ValueId> conv_transpose(NodeImport& node) {

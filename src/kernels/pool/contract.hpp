@@ -10,7 +10,8 @@ namespace pleat::kernels {
 struct PoolPlane {
   int64_t in_h, in_w, out_h, out_w;
   int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
-  int64_t pad_h, pad_w;  ///< before the first row, column
+  int64_t pad_h, pad_w;          ///< before the first row, column
+  int64_t pad_end_h, pad_end_w;  ///< after the last; windows may reach further
 };
 
 /// Columns of a row with its padding, as far as windows reach.
@@ -32,7 +33,8 @@ struct PoolKernels {
   void (*max)(const PoolPlane& plane, const T* x, T* y, T* scratch);
   /// dx = 0; dx[first element of the window that equals y[i,j], or is NaN] += dy[i,j], for i, j in order.
   void (*max_gradient)(const PoolPlane& plane, const T* x, const T* y, const T* dy, T* dx, T* scratch);
-  /// y[i,j] = sum of the window / (count_padding ? kernel_h * kernel_w : its elements inside the plane)
+  /// y[i,j] = sum of the window / the number of its elements inside the plane, or where count_padding is set
+  /// inside the padded plane
   void (*average)(const PoolPlane& plane, bool count_padding, const T* x, T* y, T* scratch);
   /// dx[r,c] = sum over the windows with x[r,c] of dy[i,j] / the divisor above
   void (*average_gradient)(const PoolPlane& plane, bool count_padding, const T* dy, T* dx, T* scratch);

@@ -46,9 +46,14 @@ void max_pool_gradient(const PoolPlane& p, const T* x, const T* y, const T* dy, 
 
 template <class T>
 T pool_divisor(const PoolPlane& p, bool count_padding, int64_t i, int64_t j) {
-  if (count_padding) return static_cast<T>(p.kernel_h * p.kernel_w);
+  PoolPlane counted = p;
+  if (count_padding) {
+    counted.in_h += p.pad_h + p.pad_end_h;
+    counted.in_w += p.pad_w + p.pad_end_w;
+    counted.pad_h = counted.pad_w = 0;
+  }
   int64_t count = 0;
-  for_window(p, i, j, [&](int64_t) { ++count; });
+  for_window(counted, i, j, [&](int64_t) { ++count; });
   return static_cast<T>(count > 0 ? count : 1);
 }
 

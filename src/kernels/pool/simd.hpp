@@ -225,25 +225,34 @@ void max_pool_gradient(const PoolPlane& p, const float* x, const float* y, const
   }
 }
 
-/// to[j * stride] = from[j] / the divisor of window j of a row of windows with `rows` rows inside the plane.
-PLEAT_INLINE void divide_row(const PoolPlane& p, bool count_padding, int64_t rows, const float* from,
-                             float* to, int64_t stride) {
-  // Windows [begin, end) are inside the plane with all their columns.
-  int64_t begin = 0, end = p.out_w;
-  if (!count_padding) {
-    begin = (p.pad_w + p.stride_w - 1) / p.stride_w;
-    if (begin > p.out_w) begin = p.out_w;
-    const int64_t room = p.in_w + p.pad_w - (p.kernel_w - 1) * p.dilation_w - 1;
-    end = room < 0 ? 0 : room / p.stride_w + 1;
-    if (end > p.out_w) end = p.out_w;
-    if (end < begin) end = begin;
+/// The plane whose elements an average counts.
+PLEAT_INLINE PoolPlane counted_plane(const PoolPlane& p, bool count_padding) {
+  PoolPlane counted = p;
+  if (count_padding) {
+    counted.in_h += p.pad_h + p.pad_end_h;
+    counted.in_w += p.pad_w + p.pad_end_w;
+    counted.pad_h = counted.pad_w = 0;
   }
+  return counted;
+}
+
+/// to[j * stride] = from[j] / the divisor of window j in row i of the windows of a counted plane.
+PLEAT_INLINE void divide_row(const PoolPlane& p, int64_t i, const float* from, float* to, int64_t stride) {
+  const Inside r = rows_inside(p, i);
+  const int64_t rows = r.end - r.begin;
+  // Windows [begin, end) are inside the plane with all their columns.
+  int64_t begin = (p.pad_w + p.stride_w - 1) / p.stride_w;
+  if (begin > p.out_w) begin = p.out_w;
+  const int64_t room = p.in_w + p.pad_w - (p.kernel_w - 1) * p.dilation_w - 1;
+  int64_t end = room < 0 ? 0 : room / p.stride_w + 1;
+  if (end > p.out_w) end = p.out_w;
+  if (end < begin) end = begin;
   const auto edge = [&](int64_t j) PLEAT_LAMBDA_INLINE {
     const Inside c = inside(j * p.stride_w - p.pad_w, p.kernel_w, p.dilation_w, p.in_w);
     const int64_t count = rows * (c.end - c.begin);
     to[j * stride] = from[j] / static_cast<float>(count > 0 ? count : 1);
   };
-  const int64_t whole = (count_padding ? p.kernel_h : rows) * p.kernel_w;
+  const int64_t whole = rows * p.kernel_w;
   const float divisor = static_cast<float>(whole > 0 ? whole : 1);
   for (int64_t j = 0; j < begin; ++j) edge(j);
   for (int64_t j = begin; j < end; ++j) to[j * stride] = from[j] / divisor;
@@ -251,11 +260,11 @@ PLEAT_INLINE void divide_row(const PoolPlane& p, bool count_padding, int64_t row
 }
 
 void average_pool(const PoolPlane& p, bool count_padding, const float* x, float* y, float* scratch) {
+  const PoolPlane counted = counted_plane(p, count_padding);
   float* sliding = begin_rows<SumOf>(p, scratch);
   for (int64_t i = 0; i < p.out_h; ++i) {
-    const Inside r = rows_inside(p, i);
     pool_row<SumOf>(p, i, x, y + i * p.out_w, scratch, sliding);
-    divide_row(p, count_padding, r.end - r.begin, y + i * p.out_w, y + i * p.out_w, 1);
+    divide_row(counted, i, y + i * p.out_w, y + i * p.out_w, 1);
   }
 }
 
@@ -267,9 +276,10 @@ void average_pool_gradient(const PoolPlane& p, bool count_padding, const float* 
   fill_row(scratch, lead + padded_width(p) + kLanes, 0);
   fill_row(dx, p.in_h * p.in_w, 0);
   const float* spread = scratch + lead + p.pad_w;
+  const PoolPlane counted = counted_plane(p, count_padding);
   for (int64_t i = 0; i < p.out_h; ++i) {
     const Inside rows = rows_inside(p, i);
-    divide_row(p, count_padding, rows.end - rows.begin, dy + i * p.out_w, scratch + lead, p.stride_w);
+    divide_row(counted, i, dy + i * p.out_w, scratch + lead, p.stride_w);
     const int64_t top = i * p.stride_h - p.pad_h;
     for (int64_t q = 0; q < p.in_w; q += kLanes) {
       Vec sum = load(spread + q);
