@@ -1,7 +1,6 @@
 // Products and convolutions.
 
 #include <algorithm>
-#include <limits>
 
 #include "formats/onnx/write_ops.hpp"
 #include "ops/window.hpp"
@@ -109,32 +108,6 @@ Names write(NodeWriter& node, const ops::ConvTranspose& op) {
     fail("needs the output's size for both dimensions or for none");
   }
   return {node.add("ConvTranspose", {node.in(kX), node.in(kWeight), node.in(kBias)}, attributes)};
-}
-
-// A slice of x (N, C, D, H, W) for each tap, put side by side: (N, C, kernel, D', H, W), and turned to
-// (N, D', C, kernel, H, W), of which the first two and the next two are joined.
-Names write(NodeWriter& node, const ops::UnfoldDepth& op) {
-  const Shape& shape = node.shape(kX);
-  if (shape[1] == kDynamic) fail("needs a known number of channels, got ", shape.str());
-  std::string x = node.in(kX);
-  if (op.pad_begin != 0 || op.pad_end != 0) {
-    x = node.add("Pad", {x, node.integers({0, 0, op.pad_begin, 0, 0, 0, 0, op.pad_end, 0, 0})});
-  }
-  Names taps;
-  for (int64_t k = 0; k < op.kernel; ++k) {
-    const int64_t behind = (op.kernel - 1 - k) * op.dilation;
-    const int64_t end = behind == 0 ? std::numeric_limits<int64_t>::max() : -behind;
-    const std::string tap = node.add("Slice", {x, node.integers({k * op.dilation}), node.integers({end}),
-                                               node.integers({2}), node.integers({op.stride})});
-    taps.push_back(node.add("Unsqueeze", {tap, node.integers({2})}));
-  }
-  const std::string turned = node.add("Transpose", {node.add("Concat", taps, {{"axis", 2}})},
-                                      {{"perm", std::vector<int64_t>{0, 3, 1, 2, 4, 5}}});
-  const std::string plane =
-      node.add("Slice", {node.add("Shape", {x}), node.integers({3}), node.integers({5})});
-  const std::string target =
-      node.add("Concat", {node.integers({-1, shape[1] * op.kernel}), plane}, {{"axis", 0}});
-  return {node.add("Reshape", {turned, target})};
 }
 
 Names write(NodeWriter& node, const ops::MatMul&) {
