@@ -3,12 +3,8 @@
 #include <signal.h>
 
 #include <chrono>
-#include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <nlohmann/json.hpp>
-#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,102 +14,14 @@
 #include "pleat/models.hpp"
 #include "pleat/npy.hpp"
 #include "pleat/safetensors.hpp"
-#include "tools/process.hpp"
+#include "tools/tool.hpp"
 
 // The contract of the program `pleat` that other programs rely on: options, JSON keys, files, exit codes.
 
 using namespace pleat;
-using nlohmann::json;
-using pleat::test::Process;
-using pleat::test::ProcessResult;
-namespace fs = std::filesystem;
+using namespace pleat::test;
 
 namespace {
-
-/// A folder that lives as long as a test.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "pleat-tool-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  fs::path operator/(const std::string& name) const { return path_ / name; }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-const std::vector<std::string> kVariables = {std::string("PLEAT_DATA=") + PLEAT_SOURCE_DIR + "/data"};
-
-std::vector<std::string> command(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), PLEAT_TOOL);
-  return arguments;
-}
-
-ProcessResult pleat_in(const Folder& folder, const std::vector<std::string>& arguments) {
-  return test::run_process(command(arguments), folder.path(), kVariables);
-}
-
-/// The JSON object on stdout's last line, which must be its only line.
-json result_of(const ProcessResult& result) {
-  INFO(result.err);
-  REQUIRE(result.exit_code == 0);
-  REQUIRE(!result.out.empty());
-  CHECK(result.out.find('\n') == result.out.size() - 1);
-  const json object = json::parse(result.out);
-  REQUIRE(object.is_object());
-  return object;
-}
-
-/// Failing as it should: a message on stderr that holds `part`, nothing on stdout, no crash.
-void check_fails(const ProcessResult& result, const std::string& part) {
-  INFO(result.err);
-  CHECK((result.exit_code == 1 || result.exit_code == 2));
-  CHECK(result.out.empty());
-  CHECK(result.err.find(part) != std::string::npos);
-}
-
-void check_positive(const json& object, const std::vector<std::string>& keys) {
-  for (const std::string& key : keys) {
-    CAPTURE(key);
-    REQUIRE(object.contains(key));
-    CHECK(object[key].get<double>() > 0);
-    CHECK(std::isfinite(object[key].get<double>()));
-  }
-}
-
-/// Three classes of six numbers around their own centres.
-void write_blobs(const fs::path& file, int rows = 240) {
-  std::ofstream out(file);
-  out << "a,b,c,d,e,f,class\n";
-  std::mt19937 generator(1);
-  std::normal_distribution<double> noise(0, 0.5);
-  for (int row = 0; row < rows; ++row) {
-    const int label = row % 3;
-    for (int column = 0; column < 6; ++column) out << noise(generator) + (column % 3 == label ? 2 : 0) << ',';
-    out << label << '\n';
-  }
-}
-
-std::vector<std::string> train_blobs(const std::string& out, const std::vector<std::string>& more = {}) {
-  std::vector<std::string> arguments = {"train", "custom", "--data", "csv:blobs.csv", "--hidden",
-                                        "8",     "--out",  out,      "--batch",       "16"};
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  return arguments;
-}
-
-/// Where a training run of three epochs left its best weights.
-std::string trained_blobs(const Folder& folder) {
-  write_blobs(folder / "blobs.csv");
-  result_of(pleat_in(folder, train_blobs("run", {"--epochs", "3", "--json"})));
-  return "run/best.safetensors";
-}
 
 void check_same_tensors(const fs::path& a, const fs::path& b) {
   const StateDict left = read_safetensors(a).tensors, right = read_safetensors(b).tensors;
@@ -195,10 +103,14 @@ TEST_CASE("train, eval, fold, run: files, JSON, and results that agree") {
   const json fold = result_of(pleat_in(
       folder, {"fold", "custom", "--weights", "run/last.safetensors", "--data", "csv:blobs.csv", "--json"}));
   CHECK(fold["folded"] == 2);
-  CHECK(fold["left"] == 0);
+  CHECK(fold["batch_norms"] == 2);
+  CHECK(fold["left"].empty());
+  CHECK(fold["rolled_back"].empty());
+  CHECK(fold["holds"] == true);
   CHECK(fold["entries"].size() == 2);
   CHECK(fold["predictions_agree"] == true);
-  CHECK(fold["max_error"].get<double>() < 1e-4);
+  CHECK(fold["max_rel_error"].get<double>() < 1e-5);
+  check_positive(fold, {"max_abs_error", "max_rel_error", "reference_scale", "largest_scale", "seconds"});
   const ProcessResult table = pleat_in(folder, {"fold", "custom", "--weights", "run/last.safetensors"});
   CHECK(table.exit_code == 0);
   CHECK(table.out.find("bn1") != std::string::npos);
@@ -296,7 +208,7 @@ TEST_CASE("wrong arguments are said, with what would be right") {
   check_fails(pleat_in(folder, {"bench", "net", "--train", "--unfolded"}), "--unfolded");
   check_fails(pleat_in(folder, {"bench", "net", "--train", "--batch", "1", "--seconds", "0.01"}), "batch");
   check_fails(pleat_in(folder, {"eval", "custom", "--data", "digits"}), "--weights");
-  check_fails(test::run_process(command({"info", "net"}), folder.path(), {"PLEAT_ISA=mmx"}), "mmx");
+  check_fails(run_process(command({"info", "net"}), folder.path(), {"PLEAT_ISA=mmx"}), "mmx");
   CHECK(!fs::exists(folder / "run"));
 }
 
