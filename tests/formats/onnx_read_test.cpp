@@ -236,7 +236,7 @@ TEST_CASE("onnx: a fault is named with its file, node, operator and operator set
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", "2")),
                  "must be of type INT, not STRING"));
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", 1).set("group", 1)), "stands twice"));
-  CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", 3)), "groups"));
+  CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", 3)), "needs an input of 6 channels"));
   CHECK(contains(fault(OnnxNode("Conv", {"x"}, {"y"})), "its weight is missing"));
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("strides", std::vector<int64_t>{1})),
                  "strides has 1"));
