@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "graph/graph_data.hpp"
 #include "pleat/model.hpp"
 #include "support/damage.hpp"
 #include "support/onnx_model.hpp"
@@ -17,6 +18,11 @@ Tensor vector(const std::vector<float>& values) {
 }
 Tensor whole(const std::vector<int64_t>& values) {
   return Tensor::from<int64_t>({static_cast<int64_t>(values.size())}, values);
+}
+Tensor truth(bool value) {
+  Tensor tensor({}, DType::boolean);
+  *tensor.data<bool>() = value;
+  return tensor;
 }
 
 std::vector<float> elements(const Tensor& tensor) {
@@ -126,7 +132,7 @@ TEST_CASE("onnx: an output may be an input, an initializer, what Identity makes 
       .initializer("w", vector({3, 4}))
       .node(OnnxNode("Identity", {"w"}, {"same"}))
       .node(OnnxNode("Relu", {"x"}, {"y"}))
-      .node(OnnxNode("Flatten", {"y"}, {"flat"}).set("axis", 0));
+      .node(OnnxNode("Flatten", {"y"}, {"flat"}).set("axis", 2));
   for (const char* name : {"x", "w", "same", "y", "flat"}) model.output(name);
   Model read(model.read());
   const std::vector<Tensor> out = read.eval().run({Tensor::from<float>({1, 2}, {-1, 2})});
@@ -135,8 +141,8 @@ TEST_CASE("onnx: an output may be an input, an initializer, what Identity makes 
   CHECK(elements(out[2]) == std::vector<float>{3, 4});
   CHECK(elements(out[3]) == std::vector<float>{0, 2});
   CHECK(elements(out[4]) == std::vector<float>{0, 2});
-  CHECK(out[3].shape() == Shape{1, 2});
-  CHECK(read.graph().name(read.graph().outputs()[2]) == "same");
+  CHECK(out[4].shape() == Shape{2, 1});
+  CHECK(read.graph().ir().output_names[2] == "same");
 }
 
 TEST_CASE("onnx: shapes are computed from a batch that is open") {
@@ -164,7 +170,7 @@ TEST_CASE("onnx: a constant condition chooses a branch, which sees the names aro
   };
   for (const bool condition : {true, false}) {
     OnnxModel model;
-    model.input("x", {1}).initializer("condition", Tensor::from<bool>({}, {condition}));
+    model.input("x", {1}).initializer("condition", truth(condition));
     // Twice, as branches of several nodes may use the same names.
     for (const char* output : {"a", "b"}) {
       model.node(OnnxNode("If", {"condition"}, {output})
@@ -226,11 +232,11 @@ TEST_CASE("onnx: a fault is named with its file, node, operator and operator set
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}, "Conv_3").set("auto_pad", "FOO")),
                  "model.onnx: node 'Conv_3' (Conv, opset 11): attribute auto_pad 'FOO' is not known"));
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("paddings", 1)),
-                 "node 'making y' (Conv, opset 11): attribute paddings is not known"));
+                 "node that makes 'y' (Conv, opset 11): attribute paddings is not known"));
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", "2")),
                  "must be of type INT, not STRING"));
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", 1).set("group", 1)), "stands twice"));
-  CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", 3)), "groups"));
+  CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", 3)), "needs an input of 6 channels"));
   CHECK(contains(fault(OnnxNode("Conv", {"x"}, {"y"})), "its weight is missing"));
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("strides", std::vector<int64_t>{1})),
                  "strides has 1"));
