@@ -22,6 +22,8 @@ using namespace pleat::test;
 
 namespace {
 
+constexpr double kModelTolerance = 5e-6;  // sums may be fused and ordered differently
+
 Graph round_trip(const Graph& graph, int opset) {
   const TemporaryFolder folder;
   write_onnx(folder / "model.onnx", graph, {.opset = opset});
@@ -88,16 +90,16 @@ TEST_CASE("onnx: every op with an ONNX form comes back") {
     const std::vector<Tensor> expected = run(graph, inputs);
     for (const int opset : {13, 17}) {
       INFO(op_case.name, ", opset ", opset, ", PLEAT_TEST_SEED=", seed());
-      Graph back;
+      const TemporaryFolder folder;
       try {
-        back = round_trip(graph, opset);
+        write_onnx(folder / "op.onnx", graph, {.opset = opset});
       } catch (const Error& error) {
         const std::string_view text = error.what();
-        if (text.find("belongs to training") == text.npos && text.find("needs opset") == text.npos) throw;
+        if (text.find("belongs to training") == text.npos && text.find(" opset ") == text.npos) throw;
         refused.insert(definition(op_case.attributes).name);
         continue;
       }
-      const std::vector<Tensor> got = run(back, inputs);
+      const std::vector<Tensor> got = run(read_onnx(folder / "op.onnx"), inputs);
       for (size_t i = 0; i < expected.size(); ++i) {
         REQUIRE(got[i].shape() == expected[i].shape());
         REQUIRE(got[i].dtype() == expected[i].dtype());
@@ -122,7 +124,7 @@ TEST_CASE("onnx: every built-in model comes back, folded and not, with its weigh
     const Tensor expected = model.eval()(x);
 
     Model back(round_trip(model.graph(), 17));
-    CHECK(relative_error(back.eval()(x), expected) <= 1e-6);
+    CHECK(relative_error(back.eval()(x), expected) <= kModelTolerance);
     CHECK(back.fold_report().folded() == model.fold_report().folded());
     const StateDict state = back.state_dict();
     for (const auto& [key, tensor] : model.state_dict()) {
@@ -132,6 +134,6 @@ TEST_CASE("onnx: every built-in model comes back, folded and not, with its weigh
       CHECK(std::memcmp(same->raw(), std::as_const(tensor).raw(), tensor.bytes()) == 0);
     }
     Model folded(round_trip(fold(model.graph()), 13));
-    CHECK(relative_error(folded.eval()(x), expected) <= 1e-6);
+    CHECK(relative_error(folded.eval()(x), expected) <= kModelTolerance);
   }
 }

@@ -41,11 +41,7 @@ Names write(NodeWriter& node, const ops::UnfoldDepth& op) {
   }
   const std::string turned = node.add("Transpose", {node.add("Concat", taps, {{"axis", 2}})},
                                       {{"perm", std::vector<int64_t>{0, 3, 1, 2, 4, 5}}});
-  const std::string plane =
-      node.add("Slice", {node.add("Shape", {x}), node.integers({3}), node.integers({5})});
-  const std::string target =
-      node.add("Concat", {node.integers({-1, shape[1] * op.kernel}), plane}, {{"axis", 0}});
-  return {node.add("Reshape", {turned, target})};
+  return {node.add("Reshape", {turned, shape_of(node, {-1, channels * op.kernel}, x, 3)})};
 }
 
 // y as (N * C, kernel, depth, H, W), whose transposed convolution with the weight 1 from each tap to its own

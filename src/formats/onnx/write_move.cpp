@@ -56,7 +56,7 @@ const char* name_of(ops::ResizeCoordinates coordinates) {
     case ops::ResizeCoordinates::half_pixel_symmetric:
       fail("coordinates half_pixel_symmetric need opset 19");
     case ops::ResizeCoordinates::tf_half_pixel_for_nn:
-      fail("coordinates tf_half_pixel_for_nn are opset 11's and 12's only");
+      fail("coordinates tf_half_pixel_for_nn need opset 11 or 12");
   }
   return "";
 }
@@ -98,8 +98,18 @@ Names write(NodeWriter& node, const ops::Concat& op) {
   return {node.add("Concat", inputs, {{"axis", op.dim}})};
 }
 
+// Sizes are spelled out where they are not equal: that came with opset 18.
 Names write(NodeWriter& node, const ops::Split& op) {
-  return node.add("Split", {node.in(0), node.in_as(1, DType::i64)}, {{"axis", op.dim}}, node.output_count());
+  std::string sizes = node.in_as(1, DType::i64);
+  const int dim = static_cast<int>(positive(op.dim, node.shape(0).rank()));
+  const int64_t size = node.shape(0)[dim];
+  const size_t parts = node.output_count();
+  if (sizes.empty() && size != kDynamic && size % op.parts != 0) {
+    std::vector<int64_t> given;
+    for (size_t i = 0; i < parts; ++i) given.push_back(node.out_shape(i)[dim]);
+    sizes = node.integers(given);
+  }
+  return node.add("Split", {node.in(0), sizes}, {{"axis", op.dim}}, parts);
 }
 
 Names write(NodeWriter& node, const ops::Slice& op) {
@@ -160,16 +170,6 @@ Names write(NodeWriter& node, const ops::Resize& op) {
                    {node.in(0), resize_input(node, op, 1, "a region"), resize_input(node, op, 2, "scales"),
                     resize_input(node, op, 3, "sizes")},
                    attributes)};
-}
-
-Names write(NodeWriter& node, const ops::DepthToSpace& op) {
-  const bool depth_first = op.order == ops::DepthOrder::depth_first;
-  return {node.add("DepthToSpace", {node.in(0)},
-                   {{"blocksize", op.block}, {"mode", depth_first ? "DCR" : "CRD"}})};
-}
-
-Names write(NodeWriter& node, const ops::SpaceToDepth& op) {
-  return {node.add("SpaceToDepth", {node.in(0)}, {{"blocksize", op.block}})};
 }
 
 }  // namespace pleat::formats

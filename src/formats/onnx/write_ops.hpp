@@ -14,7 +14,6 @@ namespace pleat::formats {
 Names write(NodeWriter& node, const ops::Linear& op);
 Names write(NodeWriter& node, const ops::Conv& op);
 Names write(NodeWriter& node, const ops::ConvTranspose& op);
-Names write(NodeWriter& node, const ops::UnfoldDepth& op);
 Names write(NodeWriter& node, const ops::MatMul& op);
 Names write(NodeWriter& node, const ops::Einsum& op);
 
@@ -64,6 +63,10 @@ Names write(NodeWriter& node, const ops::Tile& op);
 Names write(NodeWriter& node, const ops::Gather& op);
 Names write(NodeWriter& node, const ops::Pad& op);
 Names write(NodeWriter& node, const ops::Resize& op);
+
+// write_depth.cpp
+Names write(NodeWriter& node, const ops::UnfoldDepth& op);
+Names write(NodeWriter& node, const ops::FoldDepth& op);
 Names write(NodeWriter& node, const ops::DepthToSpace& op);
 Names write(NodeWriter& node, const ops::SpaceToDepth& op);
 
