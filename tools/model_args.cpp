@@ -122,7 +122,9 @@ models::Sizes ModelArgs::override_sizes(models::Sizes sizes) const {
 }
 
 Tensor OpenedModel::prepare(Tensor inputs) const {
-  inputs = shaped_for(input(), inputs.to(DType::f32), name);
+  Shape wanted = input();
+  if (wanted.rank() > 0) wanted[0] = kDynamic;  // how many there are is for who runs them
+  inputs = shaped_for(wanted, inputs.to(DType::f32), name);
   if (!normalization || inputs.numel() == 0) return inputs;
   Dataset normalized{inputs.clone(), Tensor(Shape{inputs.shape()[0]}, DType::i64), /*classes=*/1};
   normalize(normalized, *normalization);
