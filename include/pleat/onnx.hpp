@@ -6,7 +6,7 @@
 
 namespace pleat {
 
-/// Reads an ONNX model (operator sets 6 to 26) into a graph that runs, folds and trains like a built one.
+/// Reads an ONNX model (operator sets 1 to 26) into a graph that runs, folds and trains like a built one.
 /// Weights become parameters and batch normalizations' statistics become states, under their ONNX names;
 /// everything else known is a constant. Dimensions that the file leaves open are kDynamic. Error names the
 /// file, the node, its operator and the fault: whatever Pleat does not have (an operator, an attribute's

@@ -166,7 +166,7 @@ class Planner {
       if (made.place == Place::arena) {
         made.place = Place::output;
         made.index = static_cast<int>(i);
-        plan_.outputs.push_back(source);
+        plan_.outputs.push_back(value);
       } else {
         plan_.buffers.push_back({.name = buffer(value).name + ".copy",
                                  .type = buffer(value).type,

@@ -19,6 +19,11 @@ Tensor floats(Shape shape, const std::vector<float>& values) {
 Tensor whole(const std::vector<int64_t>& values) {
   return Tensor::from<int64_t>({static_cast<int64_t>(values.size())}, values);
 }
+Tensor truth(bool value) {
+  Tensor tensor({}, DType::boolean);
+  *tensor.data<bool>() = value;
+  return tensor;
+}
 
 struct Named {
   std::string name;
@@ -250,8 +255,7 @@ TEST_CASE("onnx Dropout: is the identity, and trains") {
   const Tensor x = floats({2}, {1, 2});
   check(run(6, OnnxNode("Dropout", {"x"}, {"y"}).set("is_test", 1), x)[0], {2}, {1, 2});
   check(run(10, OnnxNode("Dropout", {"x"}, {"y", "mask"}).set("ratio", 0.9f), x)[1], {2}, {1, 1});
-  const std::vector<Named> inputs = {{"ratio", floats({}, {0.5f})},
-                                     {"training", Tensor::from<bool>({}, {true})}};
+  const std::vector<Named> inputs = {{"ratio", floats({}, {0.5f})}, {"training", truth(true)}};
   check(run(12, OnnxNode("Dropout", {"x", "ratio"}, {"y"}), x, inputs)[0], {2}, {1, 2});
   CHECK(fault(13, OnnxNode("Dropout", {"x", "ratio", "training"}, {"y"}), x, inputs).find("training_mode") !=
         std::string::npos);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "graph/graph_data.hpp"
 #include "pleat/model.hpp"
 #include "support/damage.hpp"
 #include "support/onnx_model.hpp"
@@ -17,6 +18,11 @@ Tensor vector(const std::vector<float>& values) {
 }
 Tensor whole(const std::vector<int64_t>& values) {
   return Tensor::from<int64_t>({static_cast<int64_t>(values.size())}, values);
+}
+Tensor truth(bool value) {
+  Tensor tensor({}, DType::boolean);
+  *tensor.data<bool>() = value;
+  return tensor;
 }
 
 std::vector<float> elements(const Tensor& tensor) {
@@ -120,20 +126,23 @@ TEST_CASE("onnx: what several nodes share is one parameter, but for a state that
   CHECK(moved >= 3);  // the second mean stays: its input's mean is 0
 }
 
-TEST_CASE("onnx: an output may be an input, an initializer, or what Identity makes of them") {
+TEST_CASE("onnx: an output may be an input, an initializer, what Identity makes of them, or a view") {
   OnnxModel model;
   model.input("x", {kDynamic, 2})
       .initializer("w", vector({3, 4}))
       .node(OnnxNode("Identity", {"w"}, {"same"}))
-      .node(OnnxNode("Relu", {"x"}, {"y"}));
-  for (const char* name : {"x", "w", "same", "y"}) model.output(name);
+      .node(OnnxNode("Relu", {"x"}, {"y"}))
+      .node(OnnxNode("Flatten", {"y"}, {"flat"}).set("axis", 2));
+  for (const char* name : {"x", "w", "same", "y", "flat"}) model.output(name);
   Model read(model.read());
   const std::vector<Tensor> out = read.eval().run({Tensor::from<float>({1, 2}, {-1, 2})});
   CHECK(elements(out[0]) == std::vector<float>{-1, 2});
   CHECK(elements(out[1]) == std::vector<float>{3, 4});
   CHECK(elements(out[2]) == std::vector<float>{3, 4});
   CHECK(elements(out[3]) == std::vector<float>{0, 2});
-  CHECK(read.graph().name(read.graph().outputs()[2]) == "same");
+  CHECK(elements(out[4]) == std::vector<float>{0, 2});
+  CHECK(out[4].shape() == Shape{2, 1});
+  CHECK(read.graph().ir().output_names[2] == "same");
 }
 
 TEST_CASE("onnx: shapes are computed from a batch that is open") {
@@ -161,7 +170,7 @@ TEST_CASE("onnx: a constant condition chooses a branch, which sees the names aro
   };
   for (const bool condition : {true, false}) {
     OnnxModel model;
-    model.input("x", {1}).initializer("condition", Tensor::from<bool>({}, {condition}));
+    model.input("x", {1}).initializer("condition", truth(condition));
     // Twice, as branches of several nodes may use the same names.
     for (const char* output : {"a", "b"}) {
       model.node(OnnxNode("If", {"condition"}, {output})
@@ -223,11 +232,11 @@ TEST_CASE("onnx: a fault is named with its file, node, operator and operator set
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}, "Conv_3").set("auto_pad", "FOO")),
                  "model.onnx: node 'Conv_3' (Conv, opset 11): attribute auto_pad 'FOO' is not known"));
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("paddings", 1)),
-                 "node 'making y' (Conv, opset 11): attribute paddings is not known"));
+                 "node that makes 'y' (Conv, opset 11): attribute paddings is not known"));
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", "2")),
                  "must be of type INT, not STRING"));
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", 1).set("group", 1)), "stands twice"));
-  CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", 3)), "groups"));
+  CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("group", 3)), "needs an input of 6 channels"));
   CHECK(contains(fault(OnnxNode("Conv", {"x"}, {"y"})), "its weight is missing"));
   CHECK(contains(fault(OnnxNode("Conv", {"x", "w"}, {"y"}).set("strides", std::vector<int64_t>{1})),
                  "strides has 1"));
@@ -247,7 +256,7 @@ TEST_CASE("onnx: a fault is named with its file, node, operator and operator set
   CHECK(contains(fault(OnnxNode("Flatten", {"x"}, {"y"}).set("axis", 5)), "axis 5 is outside of rank 4"));
   CHECK(contains(fault(OnnxNode("Concat", {"x", "i"}, {"y"}).set("axis", 0)), "one type"));
   CHECK(
-      contains(fault(OnnxNode("Relu", {"x"}, {"y"}), 27), "operator set 27 is not supported (6 to 26 are)"));
+      contains(fault(OnnxNode("Relu", {"x"}, {"y"}), 27), "operator set 27 is not supported (1 to 26 are)"));
   OnnxNode foreign("Relu", {"x"}, {"y"});
   foreign.message.set_domain("com.example");
   CHECK(contains(fault(foreign), "domain 'com.example'"));

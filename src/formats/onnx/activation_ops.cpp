@@ -44,8 +44,9 @@ std::vector<ValueId> celu(NodeImport& node) {
 }
 
 std::vector<ValueId> selu(NodeImport& node) {
-  return unary(node, UnaryKind::selu, node.number("alpha", 1.67326319217681884765625),
-               node.number("gamma", 1.05070102214813232421875));
+  const bool rounded = node.opset() < 6;
+  return unary(node, UnaryKind::selu, node.number("alpha", rounded ? 1.6732 : 1.67326319217681884765625),
+               node.number("gamma", rounded ? 1.0507 : 1.05070102214813232421875));
 }
 
 std::vector<ValueId> gelu(NodeImport& node) {

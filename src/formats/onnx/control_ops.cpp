@@ -90,21 +90,28 @@ ValueId full_mask(NodeImport& node) {
   return node.add(ops::FillShape{node.opset() < 10 ? DType::f32 : DType::boolean, 1}, {shape});
 }
 
+// An attribute before 12, then an input; nothing for one that is given at each run.
+std::optional<double> drop_ratio(NodeImport& node) {
+  if (node.opset() < 12) return node.number("ratio", 0.5);
+  if (!node.has(1)) return 0.5;
+  if (!node.known(1)) return std::nullopt;
+  return node.constant_number(1, "ratio");
+}
+
 std::vector<ValueId> dropout(NodeImport& node) {
   node.ignore("seed");
   node.ignore("consumed_inputs");
-  double ratio = node.opset() < 12 ? node.number("ratio", 0.5) : 0.5;
-  if (node.opset() >= 12 && node.has(1)) ratio = node.constant_number(1, "ratio");
-  if (drops(node) && ratio > 0) node.fail("training_mode: a network at random is not supported in inference");
+  const std::optional<double> ratio = drop_ratio(node);
+  if (drops(node) && ratio != 0) node.fail("training_mode: dropping in inference is not supported");
   if (node.dtype(0) != DType::f32) node.fail("its input 0 must hold FLOAT, not ", name_of(node.dtype(0)));
-  if (!(ratio >= 0 && ratio <= 1)) node.fail("ratio must be in [0, 1], not ", ratio);
-  GraphData& graph = node.importer().graph();
-  const ValueId counter = add_state(graph, node.importer().unique_data_name(node.output_name(0) + ".counter"),
-                                    {DType::i64, {}}, {});
-  graph.value(counter).in_state_dict = false;
-  const ops::Dropout rule{.p = ratio, .seed = Random::mix(0, static_cast<uint64_t>(counter))};
-  const ValueId y = node.add(rule, {node.in(0), counter});
-  return {y, node.wants(1) ? full_mask(node) : kAbsent};
+  const ValueId mask = node.wants(1) ? full_mask(node) : kAbsent;
+  if (!ratio) return {node.in(0), mask};
+  GraphImport& importer = node.importer();
+  const ValueId counter = add_state(
+      importer.graph(), importer.unique_data_name(node.output_name(0) + ".counter"), {DType::i64, {}}, {});
+  importer.graph().value(counter).in_state_dict = false;
+  const ops::Dropout rule{.p = *ratio, .seed = Random::mix(0, static_cast<uint64_t>(counter))};
+  return {node.add(rule, {node.in(0), counter}), mask};
 }
 
 }  // namespace

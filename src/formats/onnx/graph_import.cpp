@@ -32,6 +32,11 @@ Shape input_shape(const onnx::TypeProto::Tensor& type, const std::string& where)
   return shape;
 }
 
+std::string name_of(const onnx::NodeProto& node) {
+  if (!node.name().empty() || node.output_size() == 0) return concat("node '", node.name(), "'");
+  return concat("node that makes '", node.output(0), "'");
+}
+
 }  // namespace
 
 void GraphImport::read(onnx::GraphProto& message) {
@@ -98,8 +103,7 @@ void GraphImport::read_nodes(const onnx::GraphProto& message) {
     try {
       read_node(node);
     } catch (const Error& error) {
-      fail("node '", node.name().empty() && node.output_size() > 0 ? "making " + node.output(0) : node.name(),
-           "' (", node.op_type(), ", opset ", opset_, "): ", error.what());
+      fail(name_of(node), " (", node.op_type(), ", opset ", opset_, "): ", error.what());
     }
   }
 }

@@ -16,7 +16,7 @@ struct Operator {
   std::vector<ValueId> (*rule)(NodeImport& node);
 };
 
-inline constexpr int kFirstOpset = 6, kLastOpset = 26;
+inline constexpr int kFirstOpset = 1, kLastOpset = 26;
 
 /// Error for an operator that Pleat does not have, or that the operator set does not.
 const Operator& find_operator(std::string_view domain, std::string_view name, int opset);

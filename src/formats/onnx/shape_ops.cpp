@@ -9,7 +9,7 @@ namespace {
 std::vector<ValueId> flatten(NodeImport& node) {
   const int rank = node.shape(0).rank();
   const int64_t axis = node.axis(node.integer("axis", 1), rank, 1);
-  return {node.add(ops::Flatten{axis, axis != 1}, {node.in(0)})};
+  return {node.add(ops::Flatten{axis, axis != 1 || rank < 2}, {node.in(0)})};
 }
 
 std::vector<ValueId> reshape(NodeImport& node) {
