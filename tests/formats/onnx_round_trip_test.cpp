@@ -104,11 +104,12 @@ TEST_CASE("onnx: every op with an ONNX form comes back") {
         REQUIRE(got[i].shape() == expected[i].shape());
         REQUIRE(got[i].dtype() == expected[i].dtype());
         const Tensor a = got[i].to(DType::f64), b = expected[i].to(DType::f64);
-        CHECK(max_error(a.span<double>(), b.span<double>()) <= 1e-6);
+        CHECK(max_error(a.span<double>(), b.span<double>()) <= op_case.tolerance);
       }
     }
   }
-  CHECK(refused == std::set<std::string_view>{"avg_pool", "cross_entropy", "mean_squared_error"});
+  CHECK(refused == std::set<std::string_view>{"avg_pool", "cross_entropy", "mean_squared_error", "pad",
+                                              "resize", "sum_to"});
 }
 
 TEST_CASE("onnx: every built-in model comes back, folded and not, with its weights' names") {
