@@ -29,7 +29,7 @@ TEST_CASE("certify: every batch norm of the built-in networks folds within float
   };
   for (Case& one : std::vector<Case>{{models::net(), {4, 10}},
                                      {models::custom(6, 8, 3), {4, 6}},
-                                     {models::mymodel(), {2, 3, 12, 12}},
+                                     {models::mymodel(kDynamic), {2, 3, 12, 12}},
                                      {models::resnet20(), {1, 3, 32, 32}}}) {
     const Model model = randomized(std::move(one.graph));
     const Certificate made = certify(model.graph(), {{random_tensor(one.input, 1)}});
@@ -107,8 +107,8 @@ TEST_CASE("fold: a graph without weights is an error") {
 }
 
 TEST_CASE("compare: agrees with itself, and names the first layer that differs") {
-  const Model a = randomized(models::mymodel()), same = randomized(models::mymodel());
-  Model b = randomized(models::mymodel());
+  const Model a = randomized(models::mymodel(kDynamic)), same = randomized(models::mymodel(kDynamic));
+  Model b = randomized(models::mymodel(kDynamic));
   const std::vector<InputSet> inputs = {{random_tensor({2, 3, 10, 10}, 1)}};
   const Comparison equal = compare(a.graph(), same.graph(), inputs);
   CHECK(equal.agree);
