@@ -125,7 +125,10 @@ void run(GraphData& graph, PassContext& context) {
     for (const auto& [id, part] : placement.absorbed) absorb(graph, id, part);
     for (const Constant& constant : search.constants) apply_to_constant(graph, constant);
     for (const auto& [id, passage] : placement.passed) apply_passage(graph, graph.node(id), passage);
+    rename_changed(graph, placement.absorbed);
+    rename_changed(graph, placement.passed);
     Node& affine = graph.nodes[i];
+    graph.value(affine.inputs[kX]).name = graph.value(affine.outputs[0]).name;
     bypass(graph, affine, affine.inputs[kX]);
   }
 }

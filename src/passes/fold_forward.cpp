@@ -114,6 +114,7 @@ void run(GraphData& graph, PassContext& context) {
     if (entry != nullptr) report_folded(*entry, graph, placement, rule(graph, placement));
     for (const auto& [id, part] : placement.absorbed) absorb(graph, id, part);
     for (const auto& [id, passage] : placement.passed) apply_passage(graph, graph.node(id), passage);
+    rename_changed(graph, placement.passed);
     Node& affine = graph.nodes[n];
     bypass(graph, affine, affine.inputs[kX]);
   }

@@ -158,7 +158,10 @@ bool merge_pair(GraphData& graph, PassContext& context, NodeId root) {
         entry->reason = "merged into the parallel convolution";
       }
       Node& sum = graph.node(small.sum);
-      bypass(graph, sum, sum.inputs[1 - small.side]);
+      const ValueId rest = sum.inputs[1 - small.side];
+      graph.value(into.outputs[0]).name += ".folded";
+      if (rest == into.outputs[0]) graph.value(rest).name = graph.value(sum.outputs[0]).name;
+      bypass(graph, sum, rest);
       return true;
     }
   }

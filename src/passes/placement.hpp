@@ -21,4 +21,13 @@ struct Placement {
 void report_folded(FoldEntry& entry, const GraphData& graph, const Placement& placement,
                    std::string_view rule);
 
+/// A value's name tells one quantity: those that an affine changed on its way lose theirs, which files and
+/// comparisons go by.
+template <class Part>
+void rename_changed(GraphData& graph, const std::vector<std::pair<NodeId, Part>>& parts) {
+  for (const auto& [id, part] : parts) {
+    for (ValueId output : graph.node(id).outputs) graph.value(output).name += ".folded";
+  }
+}
+
 }  // namespace pleat
