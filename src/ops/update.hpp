@@ -12,10 +12,19 @@ struct Update {
   // Elements that one thread takes at least: a multiple of 64, as the kernels ask for.
   static constexpr int64_t kBlock = 4096;
 
+  /// Whether a gradient, whose sizes may still be open, can be that parameter's.
+  static bool like(const ValueType& gradient, const ValueType& parameter) {
+    bool same = gradient.dtype == parameter.dtype && gradient.shape.rank() == parameter.shape.rank();
+    for (int d = 0; same && d < parameter.shape.rank(); ++d) {
+      same = gradient.shape[d] == kDynamic || gradient.shape[d] == parameter.shape[d];
+    }
+    return same;
+  }
+
   /// Error where one of the first `count` inputs is not like the parameter, input 0.
   static void check_like_parameter(std::string_view op, const InputTypes& in, size_t count) {
     for (size_t i = 1; i < count; ++i) {
-      if (in[i] != nullptr && *in[i] != *in[0]) {
+      if (in[i] != nullptr && !like(*in[i], *in[0])) {
         fail(op, ": the parameter is ", in[0]->shape.str(), ", input ", i, " is ", in[i]->shape.str());
       }
     }

@@ -41,6 +41,19 @@ void check_close(const std::vector<float>& got, const std::vector<double>& expec
   }
 }
 
+TEST_CASE("updates: a gradient's sizes may be open until a network is planned, but not others") {
+  const ValueType parameter{DType::f32, {10, 64}}, scalar{DType::f32, {}};
+  const auto infer = [&](const Shape& shape) {
+    const ValueType gradient{DType::f32, shape};
+    const ops::Attributes update = ops::SgdUpdate{};
+    definition(update).infer(update, {&parameter, &gradient, nullptr, &scalar, &scalar, nullptr});
+  };
+  CHECK_NOTHROW(infer({10, 64}));
+  CHECK_NOTHROW(infer({10, kDynamic}));
+  CHECK_THROWS_WITH_AS(infer({10, 63}), doctest::Contains("(10, 64), input 1 is (10, 63)"), Error);
+  CHECK_THROWS_AS(infer({kDynamic}), Error);
+}
+
 }  // namespace
 
 TEST_CASE("optimizer updates follow PyTorch's") {  // torch.optim of PyTorch 1.13
