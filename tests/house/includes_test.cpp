@@ -32,7 +32,7 @@ const Rule kRules[] = {
     {"src/tensor/", {"pleat/*", "tensor/*", "base/*"}, {}},
     {"src/ops/",
      {"pleat/*", "tensor/*", "ops/*", "base/parallel.hpp", "base/format.hpp", "base/random.hpp",
-      "kernels/kernel_table.hpp", "kernels/activation.hpp", "kernels/*/contract.hpp"},
+      "base/independent.hpp", "kernels/kernel_table.hpp", "kernels/activation.hpp", "kernels/*/contract.hpp"},
      {}},
     {"src/graph/",
      {"pleat/*", "tensor/*", "graph/*", "base/*", "ops/op.hpp", "ops/attributes.hpp", "ops/evaluate.hpp",
