@@ -257,15 +257,13 @@ std::vector<LayerInfo> Model::layers(const std::vector<Shape>& input_shapes) {
 }
 
 int FoldReport::folded(FoldKind kind) const {
-  return static_cast<int>(std::count_if(entries.begin(), entries.end(), [&](const FoldEntry& e) {
-    return e.kind == kind && e.folded;
-  }));
+  return static_cast<int>(std::count_if(entries.begin(), entries.end(),
+                                        [&](const FoldEntry& e) { return e.kind == kind && e.folded; }));
 }
 
 int FoldReport::left(FoldKind kind) const {
-  return static_cast<int>(std::count_if(entries.begin(), entries.end(), [&](const FoldEntry& e) {
-    return e.kind == kind && !e.folded;
-  }));
+  return static_cast<int>(std::count_if(entries.begin(), entries.end(),
+                                        [&](const FoldEntry& e) { return e.kind == kind && !e.folded; }));
 }
 
 }  // namespace pleat

@@ -174,7 +174,9 @@ std::string header_text(const std::filesystem::path& file, const StateDict& tens
 void check_writable(const std::filesystem::path& file, const StateDict& tensors) {
   std::set<std::string_view> names;
   for (const auto& [name, tensor] : tensors) {
-    const auto where = [&, &name = name] { return concat(file.string(), ": cannot write tensor '", name, "': "); };
+    const auto where = [&, &name = name] {
+      return concat(file.string(), ": cannot write tensor '", name, "': ");
+    };
     if (!tensor.defined()) fail(where(), "it has no shape yet");
     if (name == kMetadata) fail(where(), "the name is the format's own");
     if (!names.insert(name).second) fail(where(), "the name appears twice");
