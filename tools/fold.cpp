@@ -117,7 +117,8 @@ void print_report(std::ostream& text, const Certificate& made, double tolerance)
 Json entries_left(const FoldReport& report, FoldKind kind) {
   Json left = Json::array();
   for (const FoldEntry& entry : report.entries) {
-    if (entry.kind == kind && !entry.folded) left.push_back({{"name", entry.layer}, {"reason", entry.reason}});
+    if (entry.kind == kind && !entry.folded)
+      left.push_back({{"name", entry.layer}, {"reason", entry.reason}});
   }
   return left;
 }

@@ -56,8 +56,8 @@ struct Evaluation {
 };
 
 /// Accuracy and mean cross entropy of a model on a data set, in eval mode. The model's mode is restored.
-/// A network whose first dimension is fixed is run in batches of that size, the last filled up with zeros. Error
-/// where a label is not one of the model's classes.
+/// A network whose first dimension is fixed is run in batches of that size, the last filled up with zeros.
+/// Error where a label is not one of the model's classes.
 Evaluation evaluate(Model& model, const Dataset& data, int64_t batch_size = 256);
 
 /// One line of metrics.jsonl.
