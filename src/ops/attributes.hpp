@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -408,7 +410,7 @@ struct AdamUpdate {
 };
 
 /// The op list.
-using Attributes = std::variant<
+using AnyOp = std::variant<
     Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose, ConvInputGradient,
     ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate, ActivateGradient, Unary,
     UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce, ReduceGradient, ArgReduce, LayerNorm,
@@ -419,5 +421,18 @@ using Attributes = std::variant<
     Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
     GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
     MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
+
+/// One op's attributes. Copied, moved and destroyed in one place: a variant this wide is much code.
+class Attributes : public AnyOp {
+ public:
+  template <class Op>
+  requires std::is_constructible_v<AnyOp, std::in_place_type_t<Op>, Op> Attributes(Op op)
+      : AnyOp(std::in_place_type<Op>, std::move(op)) {}
+  Attributes(const Attributes&);
+  Attributes(Attributes&&) noexcept;
+  Attributes& operator=(const Attributes&);
+  Attributes& operator=(Attributes&&) noexcept;
+  ~Attributes();
+};
 
 }  // namespace pleat::ops
