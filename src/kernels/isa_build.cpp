@@ -3,6 +3,7 @@
 // end up with this one's code.
 
 #include "kernels/batch_norm/simd.hpp"
+#include "kernels/channels_last/simd.hpp"
 #include "kernels/conv/simd.hpp"
 #include "kernels/elementwise/simd.hpp"
 #include "kernels/gemm/simd.hpp"
@@ -20,7 +21,7 @@ namespace pleat::kernels {
 
 extern const KernelTable<float> PLEAT_JOIN(table_, PLEAT_ISA);
 const KernelTable<float> PLEAT_JOIN(table_, PLEAT_ISA) = {
-    PLEAT_STRING(PLEAT_ISA), kGemm, kConv, kBatchNorm, kElementwise, kPool, kSoftmax, kUpdate,
+    PLEAT_STRING(PLEAT_ISA), kGemm, kConv, kChannelsLast, kBatchNorm, kElementwise, kPool, kSoftmax, kUpdate,
 };
 
 }  // namespace pleat::kernels

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/batch_norm/contract.hpp"
+#include "kernels/channels_last/contract.hpp"
 #include "kernels/conv/contract.hpp"
 #include "kernels/elementwise/contract.hpp"
 #include "kernels/gemm/contract.hpp"
@@ -19,6 +20,7 @@ struct KernelTable {
   const char* isa;
   GemmKernels<T> gemm;
   ConvKernels<T> conv;
+  ChannelsLastKernels<T> channels_last;
   BatchNormKernels<T> batch_norm;
   ElementwiseKernels<T> elementwise;
   PoolKernels<T> pool;

@@ -2,6 +2,7 @@
 // runs.
 
 #include "kernels/batch_norm/reference.hpp"
+#include "kernels/channels_last/reference.hpp"
 #include "kernels/conv/reference.hpp"
 #include "kernels/elementwise/reference.hpp"
 #include "kernels/gemm/reference.hpp"
@@ -18,6 +19,7 @@ constexpr KernelTable<T> kReference = {
     "reference",
     reference::kGemm<T>,
     reference::kConv<T>,
+    reference::kChannelsLast<T>,
     reference::kBatchNorm<T>,
     reference::kElementwise<T>,
     reference::kPool<T>,

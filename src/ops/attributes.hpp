@@ -370,6 +370,24 @@ struct GlobalAvgPool {
 };
 struct GlobalAvgPoolGradient {};  ///< dy, x (its shape only) -> dx
 
+// Channels-last forms of Conv and the pools, for inference: their results, with x and y as (N, H, W, C).
+/// x, weight (out, C/groups, kh, kw; constant), bias? (out), residual? (y's shape) -> y
+struct ConvChannelsLast {
+  Window window;
+  int64_t groups = 1;
+  Epilogue epilogue;
+  bool precise = false;  ///< no algorithm that rounds more than sums of products do
+};
+struct MaxPoolChannelsLast {
+  Window window;
+  bool ceil_mode = false;
+};
+struct AvgPoolChannelsLast {
+  Window window;
+  bool count_include_pad = true, ceil_mode = false;
+};
+struct GlobalAvgPoolChannelsLast {};  ///< x -> (N, 1, 1, C)
+
 struct Softmax {
   bool log = false;
   int64_t dim = -1;
@@ -419,7 +437,8 @@ using AnyOp = std::variant<
     TileGradient, StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
     ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth, FoldDepth,
     Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
-    GlobalAvgPoolGradient, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
+    GlobalAvgPoolGradient, ConvChannelsLast, MaxPoolChannelsLast, AvgPoolChannelsLast,
+    GlobalAvgPoolChannelsLast, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
     MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 /// One op's attributes. Copied, moved and destroyed in one place: a variant this wide is much code.

@@ -53,5 +53,6 @@ extern const Pass kFoldForward;
 extern const Pass kRoundConstants;
 extern const Pass kRoundScaleShift;
 extern const Pass kFuseEpilogue;
+extern const Pass kChooseLayout;
 
 }  // namespace pleat

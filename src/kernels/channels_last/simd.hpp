@@ -1,0 +1,237 @@
+#pragma once
+
+#include "kernels/channels_last/contract.hpp"
+#include "kernels/channels_last/winograd.hpp"
+#include "kernels/gemm/simd.hpp"
+
+namespace pleat::kernels {
+namespace {
+
+// ---- Products
+
+// Rows x `columns` of y, at most Vecs vectors; pixels[i] is the place of row i in x.
+template <int Rows, int Vecs>
+void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float* w, const TileOutput& out,
+                  int64_t columns) {
+  Vec acc[Rows][Vecs];
+  unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
+    unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = Vec(0.0f); });
+  });
+  for (int64_t t = 0; t < p.taps; ++t) {
+    const float* x[Rows];
+    unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE { x[i] = p.x + pixels[i] + p.offsets[t]; });
+    for (int64_t l = 0; l < p.depth; ++l, w += kGemmColumns) {
+      Vec row[Vecs];
+      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { row[v] = load(w + v * kLanes); });
+      unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
+        const Vec element(x[i][l]);
+        unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = xsimd::fma(element, row[v], acc[i][v]); });
+      });
+    }
+  }
+  if (columns == Vecs * kLanes) {
+    finish<Rows, Vecs, true>(acc, out, columns);
+  } else {
+    finish<Rows, Vecs, false>(acc, out, columns);
+  }
+}
+
+using ProductTile = void (*)(const TapProduct<float>&, const int64_t*, const float*, const TileOutput&,
+                             int64_t);
+
+template <int Vecs, int... I>
+PLEAT_INLINE ProductTile product_kernel(int64_t rows, std::integer_sequence<int, I...>) {
+  static constexpr ProductTile kernels[] = {product_tile<I + 1, Vecs>...};
+  return kernels[rows - 1];
+}
+
+inline void product(const TapProduct<float>& p) {
+  constexpr std::make_integer_sequence<int, kGemmRows> all_rows;
+  const TileOutput out = tile_output(p.y, p.y_stride, false, p.epilogue);
+  const int64_t tiles = (p.rows + kGemmRows - 1) / kGemmRows;
+  for (int64_t j = 0; j < p.columns; j += kGemmColumns) {
+    const int64_t columns = p.columns - j < kGemmColumns ? p.columns - j : kGemmColumns;
+    const float* w = p.weights + j * p.taps * p.depth;
+    // Tiles of almost equal height: a last one of few rows would wait for its sums.
+    for (int64_t tile = 0, i = 0; tile < tiles; ++tile) {
+      const int64_t end = (tile + 1) * p.rows / tiles;
+      const auto kernel =
+          columns > kLanes ? product_kernel<2>(end - i, all_rows) : product_kernel<1>(end - i, all_rows);
+      kernel(p, p.pixels + i, w, at(out, i, j), columns);
+      i = end;
+    }
+  }
+}
+
+// ---- Windows
+
+/// body(load, store, c, ...) for each vector of channels, the last one in part.
+template <class Body>
+PLEAT_INLINE void for_channels(int64_t channels, const Body& body) {
+  const auto whole = [](const float* p) PLEAT_LAMBDA_INLINE { return load(p); };
+  const auto write = [](float* p, Vec v) PLEAT_LAMBDA_INLINE { store(p, v); };
+  int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes) body(c, whole, write);
+  if (const int64_t left = channels - c; left > 0) {
+    body(
+        c, [left](const float* p) PLEAT_LAMBDA_INLINE { return load_n(p, left); },
+        [left](float* p, Vec v) PLEAT_LAMBDA_INLINE { store_n(p, v, left); });
+  }
+}
+
+inline constexpr int kWindowOutputs = 6;
+
+// Outputs [q, q + Outputs) of a vector of channels: starts, then combines each tap, then ends and stores.
+template <int Outputs, class Load, class Start, class Combine, class End>
+PLEAT_INLINE void window_block(const WindowRow<float>& row, int64_t q, int64_t c, const Load& read,
+                               const Start& start, const Combine& combine, const End& end) {
+  const float* x = row.x + q * row.x_stride + c;
+  Vec sum[Outputs];
+  unroll<Outputs>([&](auto i) PLEAT_LAMBDA_INLINE { sum[i] = start(read(x + i * row.x_stride)); });
+  for (int64_t t = 0; t < row.taps; ++t) {
+    const auto add = combine(t);
+    const float* tap = x + row.offsets[t];
+    unroll<Outputs>([&](auto i) PLEAT_LAMBDA_INLINE { sum[i] = add(sum[i], read(tap + i * row.x_stride)); });
+  }
+  unroll<Outputs>([&](auto i) PLEAT_LAMBDA_INLINE { end(q + i, sum[i]); });
+}
+
+template <class Load, class Start, class Combine, class End>
+PLEAT_INLINE void window_row(const WindowRow<float>& row, int64_t c, const Load& read, const Start& start,
+                             const Combine& combine, const End& end) {
+  int64_t q = 0;
+  for (; q + kWindowOutputs <= row.outputs; q += kWindowOutputs) {
+    window_block<kWindowOutputs>(row, q, c, read, start, combine, end);
+  }
+  for (; q < row.outputs; ++q) window_block<1>(row, q, c, read, start, combine, end);
+}
+
+inline void depthwise(const WindowRow<float>& row, const float* weights, const int64_t* weight_offsets,
+                      const Epilogue<float>& e) {
+  with_activation(e.activation, e.alpha, [&](const auto& act) PLEAT_LAMBDA_INLINE {
+    for_channels(row.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
+      const Vec bias = e.column_bias != nullptr ? read(e.column_bias + c) : Vec(0.0f);
+      window_row(
+          row, c, read, [](Vec) PLEAT_LAMBDA_INLINE { return Vec(0.0f); },
+          [&](int64_t t) PLEAT_LAMBDA_INLINE {
+            const Vec w = read(weights + weight_offsets[t] + c);
+            return [w](Vec sum, Vec x) PLEAT_LAMBDA_INLINE { return xsimd::fma(x, w, sum); };
+          },
+          [&](int64_t q, Vec sum) PLEAT_LAMBDA_INLINE {
+            sum += bias;
+            if (e.residual != nullptr) sum += read(e.residual + q * e.residual_stride + c);
+            write(row.y + q * row.y_stride + c, act(sum));
+          });
+    });
+  });
+}
+
+inline void max_row(const WindowRow<float>& row) {
+  for_channels(row.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
+    window_row(
+        row, c, read, [](Vec) PLEAT_LAMBDA_INLINE { return Vec(-__builtin_inff()); },
+        [](int64_t) PLEAT_LAMBDA_INLINE {
+          // max returns its second operand where either is NaN.
+          return [](Vec largest, Vec x) PLEAT_LAMBDA_INLINE {
+            const Vec larger = xsimd::max(largest, x);
+            return xsimd::select(largest == largest, larger, largest);
+          };
+        },
+        [&](int64_t q, Vec largest) PLEAT_LAMBDA_INLINE { write(row.y + q * row.y_stride + c, largest); });
+  });
+}
+
+inline void average_row(const WindowRow<float>& row, float factor) {
+  constexpr int64_t kPiece = 32;
+  for_channels(row.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
+    for (int64_t q = 0; q < row.outputs; ++q) {
+      const float* x = row.x + q * row.x_stride + c;
+      Vec sum(0.0f);
+      for (int64_t t = 0; t < row.taps;) {
+        Vec piece(0.0f);
+        for (const int64_t end = t + kPiece < row.taps ? t + kPiece : row.taps; t < end; ++t) {
+          piece += read(x + row.offsets[t]);
+        }
+        sum += piece;
+      }
+      write(row.y + q * row.y_stride + c, sum * Vec(factor));
+    }
+  });
+}
+
+// ---- Winograd
+
+template <int M>
+PLEAT_INLINE void winograd_input_tile(const WinogradInput<float>& tile) {
+  using W = Winograd<M>;
+  constexpr int n = W::kTile;
+  const bool inner =
+      tile.row_begin <= 0 && tile.row_end >= n && tile.column_begin <= 0 && tile.column_end >= n;
+  for_channels(tile.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
+    Vec d[n][n];
+    for (int r = 0; r < n; ++r) {
+      const float* x = tile.x + r * tile.row_stride + c;
+      if (inner) {
+        unroll<n>([&](auto q) PLEAT_LAMBDA_INLINE { d[r][q] = read(x + q * tile.pixel_stride); });
+      } else {
+        const bool row_inside = r >= tile.row_begin && r < tile.row_end;
+        unroll<n>([&](auto q) PLEAT_LAMBDA_INLINE {
+          const bool inside = row_inside && q >= tile.column_begin && q < tile.column_end;
+          d[r][q] = inside ? read(x + q * tile.pixel_stride) : Vec(0.0f);
+        });
+      }
+      W::template input<float>(d[r]);
+    }
+    for (int q = 0; q < n; ++q) {
+      Vec column[n];
+      unroll<n>([&](auto r) PLEAT_LAMBDA_INLINE { column[r] = d[r][q]; });
+      W::template input<float>(column);
+      unroll<n>([&](auto r)
+                    PLEAT_LAMBDA_INLINE { write(tile.out + (r * n + q) * tile.out_stride + c, column[r]); });
+    }
+  });
+}
+
+template <int M, class Act>
+PLEAT_INLINE void winograd_output_tile(const WinogradOutput<float>& tile, const Act& act) {
+  using W = Winograd<M>;
+  constexpr int n = W::kTile;
+  const Epilogue<float>& e = *tile.epilogue;
+  for_channels(tile.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
+    const Vec bias = e.column_bias != nullptr ? read(e.column_bias + c) : Vec(0.0f);
+    Vec m[n][n];
+    for (int r = 0; r < n; ++r) {
+      unroll<n>([&](auto q)
+                    PLEAT_LAMBDA_INLINE { m[r][q] = read(tile.in + (r * n + q) * tile.in_stride + c); });
+      W::template output<float>(m[r]);
+    }
+    for (int64_t q = 0; q < tile.columns; ++q) {
+      Vec column[n];
+      unroll<n>([&](auto r) PLEAT_LAMBDA_INLINE { column[r] = m[r][q]; });
+      W::template output<float>(column);
+      for (int64_t r = 0; r < tile.rows; ++r) {
+        const int64_t at = r * tile.row_stride + q * tile.pixel_stride + c;
+        Vec sum = column[r] + bias;
+        if (e.residual != nullptr) sum += read(e.residual + at);
+        write(tile.y + at, act(sum));
+      }
+    }
+  });
+}
+
+inline void winograd_input(const WinogradInput<float>& tile) {
+  tile.m == 2 ? winograd_input_tile<2>(tile) : winograd_input_tile<4>(tile);
+}
+
+inline void winograd_output(const WinogradOutput<float>& tile) {
+  with_activation(tile.epilogue->activation, tile.epilogue->alpha, [&](const auto& act) PLEAT_LAMBDA_INLINE {
+    tile.m == 2 ? winograd_output_tile<2>(tile, act) : winograd_output_tile<4>(tile, act);
+  });
+}
+
+inline constexpr ChannelsLastKernels<float> kChannelsLast = {
+    product, depthwise, max_row, average_row, winograd_input, winograd_output,
+};
+
+}  // namespace
+}  // namespace pleat::kernels

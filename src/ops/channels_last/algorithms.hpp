@@ -1,0 +1,78 @@
+#pragma once
+
+#include "ops/channels_last/geometry.hpp"
+#include "ops/context.hpp"
+
+namespace pleat {
+
+// The algorithms of a channels-last convolution. Each is a plan made of the shape alone, with what it needs
+// of memory, how it packs the weight (out, C/groups, kh, kw) once, and how it runs; so that one can be added,
+// or chosen, without the others.
+
+template <class T>
+struct ConvOperands {
+  const T *x, *packed, *bias, *residual;
+  T* y;
+  const ops::Epilogue& epilogue;
+};
+
+/// Sums over the window where it lies, one product for all its taps (kernels' `product`). Any window and any
+/// number of groups.
+struct DirectConv {
+  ConvShape shape;
+  int64_t nr;                        ///< columns in a panel of packed weights
+  bool copies;                       ///< bands of the image are copied, to be padded or to keep rows from
+                                     ///< meeting in the same cache sets
+  int64_t row_stride, pixel_stride;  ///< of what is read: the image, or the copy
+  int64_t taps, depth;               ///< neighbouring taps whose data is contiguous count as one
+  int64_t band_rows, block_columns;  ///< output rows and channels of a task
+  int64_t block_pixels;              ///< that stay in the second cache while panels of weights pass by
+
+  DirectConv(const ConvShape& shape, int64_t nr);
+  int64_t packed_elements() const;
+  Workspace workspace(size_t element) const;
+  template <class T>
+  void pack(const kernels::KernelTable<T>& kernels, const T* weight, T* packed) const;
+  template <class T>
+  void run(const Context<T>& context, const ConvOperands<T>& operands) const;
+
+ private:
+  int64_t columns() const { return shape.out_channels; }
+  int64_t band_elements() const;
+  template <class T>
+  const T* copy_band(const T* image, int64_t first_row, int64_t rows, T* band) const;
+};
+
+/// Winograd's F(m x m, 3 x 3): fewer multiplications, each rounded a little more. One group, stride and
+/// dilation 1.
+struct WinogradConv {
+  ConvShape shape;
+  int64_t nr, m;
+  int64_t tiles_y, tiles_x;            ///< of an image
+  int64_t block_tiles, block_columns;  ///< tiles and output channels of a task
+
+  WinogradConv(const ConvShape& shape, int64_t nr, int64_t m);
+  static bool fits(const ConvShape& shape);
+  int64_t elements() const { return (m + 2) * (m + 2); }
+  int64_t tiles() const { return shape.batch * tiles_y * tiles_x; }
+  int64_t packed_elements() const;
+  Workspace workspace(size_t element) const;
+  template <class T>
+  void pack(const kernels::KernelTable<T>& kernels, const T* weight, T* packed) const;
+  template <class T>
+  void run(const Context<T>& context, const ConvOperands<T>& operands) const;
+};
+
+/// One channel in and out of each group, a vector of channels at once.
+struct DepthwiseConv {
+  ConvShape shape;
+
+  static bool fits(const ConvShape& shape);
+  int64_t packed_elements() const { return shape.groups * shape.kernel_size(); }
+  template <class T>
+  void pack(const kernels::KernelTable<T>& kernels, const T* weight, T* packed) const;
+  template <class T>
+  void run(const Context<T>& context, const ConvOperands<T>& operands) const;
+};
+
+}  // namespace pleat

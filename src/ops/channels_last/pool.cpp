@@ -1,0 +1,97 @@
+// MaxPool, AvgPool and GlobalAvgPool of channels-last data.
+
+#include "base/format.hpp"
+#include "ops/channels_last/geometry.hpp"
+#include "ops/channels_last/window_rows.hpp"
+#include "ops/pool_window.hpp"
+
+namespace pleat {
+namespace {
+
+template <class Attributes>
+Shape pooled(std::string_view name, const Attributes& attributes, const Shape& x) {
+  return channels_last(pooled_shape(name, attributes.window, attributes.ceil_mode, channels_first(x)));
+}
+
+template <class T, class Body>
+void for_all_segments(const ops::Window& window, const Context<T>& context, const Body& body) {
+  const Shape x = channels_first(context.in_shape(0)), y = channels_first(context.out_shape(0));
+  const auto plane = pool_plane(window, x, y);
+  for_output_rows(plane, x[0], x[1], [&](int64_t image, int64_t i) {
+    for_window_segments(plane, x[1], i, context.in(0) + image * x.product(1, 4),
+                        context.out(0) + image * y.product(1, 4), body);
+  });
+}
+
+struct MaxPoolChannelsLastOp {
+  using Attributes = ops::MaxPoolChannelsLast;
+  static constexpr std::string_view name = "max_pool_channels_last";
+
+  static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
+    return {{in[0]->dtype, pooled(name, attributes, in[0]->shape)}};
+  }
+  template <class T>
+  static void run(const Attributes& attributes, const Context<T>& context) {
+    for_all_segments(attributes.window, context, [&](const WindowSegment<T>& segment) {
+      context.kernels.channels_last.max(segment.row);
+    });
+  }
+};
+
+struct AvgPoolChannelsLastOp {
+  using Attributes = ops::AvgPoolChannelsLast;
+  static constexpr std::string_view name = "avg_pool_channels_last";
+
+  static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
+    return {{in[0]->dtype, pooled(name, attributes, in[0]->shape)}};
+  }
+  template <class T>
+  static void run(const Attributes& attributes, const Context<T>& context) {
+    for_all_segments(attributes.window, context, [&](const WindowSegment<T>& segment) {
+      const int64_t size = attributes.count_include_pad ? segment.padded_size : segment.row.taps;
+      context.kernels.channels_last.average(segment.row, T(1) / static_cast<T>(size));
+    });
+  }
+};
+
+// The mean over a plane is the average of a window as large.
+struct GlobalAvgPoolChannelsLastOp {
+  using Attributes = ops::GlobalAvgPoolChannelsLast;
+  static constexpr std::string_view name = "global_avg_pool_channels_last";
+  static constexpr int64_t kChannels = 64;  // of a task
+
+  static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) {
+    const Shape& x = in[0]->shape;
+    if (x.rank() != 4 || x.product(1, 3) == 0) {
+      fail(name, ": needs an input (N, H, W, C) with pixels, got ", x.str());
+    }
+    return {{in[0]->dtype, {x[0], 1, 1, x[3]}}};
+  }
+  static Workspace workspace(const Attributes&, const InputTypes& in, DType) {
+    return {static_cast<size_t>(in[0]->shape.product(1, 3)) * sizeof(int64_t), 0};
+  }
+  template <class T>
+  static void run(const Attributes&, const Context<T>& context) {
+    const Shape& x = context.in_shape(0);
+    const int64_t pixels = x.product(1, 3), channels = x[3], blocks = divide_up(channels, kChannels);
+    auto* const offsets = context.template workspace<int64_t>();
+    for (int64_t p = 0; p < pixels; ++p) offsets[p] = p * channels;
+    parallel_for(x[0] * blocks, grain_for(pixels * kChannels / 8), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t image = i / blocks, c = i % blocks * kChannels;
+        context.kernels.channels_last.average(
+            {1, std::min(kChannels, channels - c), pixels, context.in(0) + image * pixels * channels + c,
+             channels, offsets, context.out(0) + image * channels + c, channels},
+            T(1) / static_cast<T>(pixels));
+      }
+    });
+  }
+};
+
+}  // namespace
+
+PLEAT_OP(MaxPoolChannelsLastOp)
+PLEAT_OP(AvgPoolChannelsLastOp)
+PLEAT_OP(GlobalAvgPoolChannelsLastOp)
+
+}  // namespace pleat
