@@ -8,8 +8,9 @@ Matrix products (--gemm M,N,K: y = x W^T, x of M x K, W of N x K), Pleat's by ke
   openblas     cblas_sgemm of the shared library, which packs W each time, as Pleat does here
   onednn       benchdnn, where it is on the PATH; W packed beforehand, and so is Pleat's; its average time
 
-A round measures Pleat, then each peer, in processes of their own, so that a machine's drift meets all alike. A ratio is
-a peer's time over Pleat's in the same round: above 1 Pleat is faster. Quoted are the median over the rounds and the range.
+A round measures Pleat, then each peer, in processes of their own, so that a machine's drift meets all alike. A ratio
+is a peer's time over Pleat's in the same round: above 1 Pleat is faster. Quoted are the median over the rounds and the
+range.
 """
 
 import argparse
@@ -208,7 +209,8 @@ def main():
     if args.node_modules:
         environment["NODE_PATH"] = str(args.node_modules.resolve())
     wanted = {**(NETWORK_PEERS if args.networks else {}), **(GEMM_PEERS if args.gemm else {})}
-    versions, missing = installed({name: wanted[name] for name in wanted if name in (args.peers or wanted)}, environment)
+    wanted = {name: command for name, command in wanted.items() if name in (args.peers or wanted)}
+    versions, missing = installed(wanted, environment)
 
     print(f"{cpu_name()}, {os.cpu_count()} CPUs", file=out)
     for name, version in versions.items():

@@ -182,7 +182,8 @@ Command add_bench(CLI::App& app) {
   parser->add_flag("--unfolded", args->unfolded, "Keep every BatchNorm as a step of its own")
       ->excludes(train);
   parser->add_flag("--profile", args->profile,
-                   "Print each step's time and speed, the latter also as a share of what the machine can do");
+                   "Print each step's time and speed in as many further runs (at most 1000), beside what the "
+                   "machine can do");
   parser
       ->add_option("--trace", args->trace,
                    "Write one run's steps for chrome://tracing or Perfetto (trace event format, JSON)")

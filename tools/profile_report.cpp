@@ -135,7 +135,7 @@ Json trace_events(const Profile& profile) {
   Json events = Json::array();
   for (const StepProfile& step : profile.steps) {
     const StepTime& time = step.times[run];
-    Json args = {{"inputs", shapes_json(step.inputs)}, {"outputs", shapes_json(step.outputs)}};
+    Json args = {{"inputs", shapes_text(step.inputs)}, {"outputs", shapes_text(step.outputs)}};
     if (step.multiply_adds > 0 && time.duration_us > 0) {
       args["GFLOP/s"] = 2e-3 * static_cast<double>(step.multiply_adds) / time.duration_us;
     }

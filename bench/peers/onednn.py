@@ -1,4 +1,7 @@
-"""oneDNN by its own benchdnn: {"median_us": ...} (benchdnn's average) of y = x W^T with W in oneDNN's own layout, or with --probe."""
+"""oneDNN by its own benchdnn: {"median_us": ...} of y = x W^T, or with --probe whether it is there.
+
+W is in oneDNN's own layout; the time is benchdnn's average.
+"""
 
 import os
 import re

@@ -1,4 +1,7 @@
-"""OpenBLAS: {"median_us": ...} of y = x W^T by cblas_sgemm (a call from Python costs about 1 us), or with --probe the version."""
+"""OpenBLAS: {"median_us": ...} of y = x W^T by cblas_sgemm, or with --probe the version.
+
+A call from Python costs about 1 us.
+"""
 
 import ctypes
 import ctypes.util

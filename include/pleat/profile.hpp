@@ -22,8 +22,8 @@ struct StepProfile {
   std::string op;    ///< "conv"
   std::vector<Shape> inputs, outputs;  ///< inputs with the weights, without what is absent
   int64_t multiply_adds = 0;           ///< of linear layers, convolutions and their gradients
-  int64_t bytes = 0;                   ///< that must move: inputs, outputs, weights
-  std::vector<StepTime> times = {};    ///< one for each run
+  int64_t bytes = 0;  ///< that must move: inputs, weights, outputs; what changes in place counts twice
+  std::vector<StepTime> times = {};  ///< one for each run
 
   /// Of the durations.
   double median_us() const;
