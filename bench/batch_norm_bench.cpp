@@ -1,32 +1,18 @@
 // Batch norm in training: forward, and forward + backward with ReLU fused, beside a plain copy of x. GB/s
 // count the bytes that must move: forward reads x and writes y; backward reads x and dy and writes dx.
 
-#include <benchmark/benchmark.h>
-
 #include <cstring>
 
-#include "base/random.hpp"
+#include "kernels_bench.hpp"
 #include "support/run_op.hpp"
 
+namespace pleat::bench {
 namespace {
-
-using namespace pleat;
 
 Shape shape_of(const benchmark::State& state) {
   Shape shape{state.range(0), state.range(1)};
   for (int i = 2; i < 4 && state.range(i) > 0; ++i) shape.push_back(state.range(i));
   return shape;
-}
-
-Tensor random_tensor(const Shape& shape) {
-  Tensor tensor(shape);
-  Random random(1);
-  for (float& v : tensor.span<float>()) v = static_cast<float>(random.uniform(-1, 1));
-  return tensor;
-}
-
-void count_bytes(benchmark::State& state, const Tensor& x, int64_t tensors_moved) {
-  state.SetBytesProcessed(state.iterations() * tensors_moved * static_cast<int64_t>(x.bytes()));
 }
 
 void batch_norm_copy(benchmark::State& state) {
@@ -39,7 +25,7 @@ void batch_norm_copy(benchmark::State& state) {
     });
     benchmark::ClobberMemory();
   }
-  count_bytes(state, x, 2);
+  count_bytes(state, 2 * static_cast<int64_t>(x.bytes()), max_workers());
 }
 
 void batch_norm(benchmark::State& state, bool backward) {
@@ -59,7 +45,7 @@ void batch_norm(benchmark::State& state, bool backward) {
     forward.run();
     if (backward) back.run();
   }
-  count_bytes(state, x, backward ? 5 : 2);
+  count_bytes(state, (backward ? 5 : 2) * static_cast<int64_t>(x.bytes()), max_workers());
 }
 
 void shapes(benchmark::internal::Benchmark* bench) {
@@ -72,3 +58,4 @@ BENCHMARK_CAPTURE(batch_norm, forward, false)->Apply(shapes);
 BENCHMARK_CAPTURE(batch_norm, forward_backward_relu, true)->Apply(shapes);
 
 }  // namespace
+}  // namespace pleat::bench

@@ -1,53 +1,13 @@
-// Convolution layers of ResNet-20 (CIFAR-10, training batch), ResNet-18 and -50, MobileNetV2 and MyModel:
-// forward with ReLU and weights packed beforehand, input gradient, weight gradient; on one and on two
-// threads.
+// Convolution layers of real networks: forward with ReLU and weights packed beforehand, input gradient,
+// weight gradient; on one and on two threads.
 
-#include <benchmark/benchmark.h>
-
-#include <string>
-
-#include "base/random.hpp"
+#include "base/format.hpp"
+#include "conv_layers.hpp"
+#include "kernels_bench.hpp"
 #include "ops/context.hpp"
 
-namespace pleat {
+namespace pleat::bench {
 namespace {
-
-struct Layer {
-  const char* name;
-  int64_t batch, channels, size, out_channels, kernel, stride, groups;
-};
-
-constexpr Layer kLayers[] = {
-    {"resnet20 3->16", 128, 3, 32, 16, 3, 1, 1},
-    {"resnet20 16", 128, 16, 32, 16, 3, 1, 1},
-    {"resnet20 16->32 /2", 128, 16, 32, 32, 3, 2, 1},
-    {"resnet20 32", 128, 32, 16, 32, 3, 1, 1},
-    {"resnet20 32->64 /2", 128, 32, 16, 64, 3, 2, 1},
-    {"resnet20 64", 128, 64, 8, 64, 3, 1, 1},
-    {"mymodel 3->64", 64, 3, 32, 64, 3, 1, 1},
-    {"resnet18 7x7 /2", 1, 3, 224, 64, 7, 2, 1},
-    {"resnet18 64", 1, 64, 56, 64, 3, 1, 1},
-    {"resnet18 128", 1, 128, 28, 128, 3, 1, 1},
-    {"resnet18 256", 1, 256, 14, 256, 3, 1, 1},
-    {"resnet18 512", 1, 512, 7, 512, 3, 1, 1},
-    {"resnet18 64 batch 16", 16, 64, 56, 64, 3, 1, 1},
-    {"resnet18 512 batch 16", 16, 512, 7, 512, 3, 1, 1},
-    {"resnet18 1x1 /2", 1, 64, 56, 128, 1, 2, 1},
-    {"resnet50 1x1 64->256", 1, 64, 56, 256, 1, 1, 1},
-    {"resnet50 1x1 1024->256", 1, 1024, 14, 256, 1, 1, 1},
-    {"mobilenetv2 depthwise 32", 1, 32, 112, 32, 3, 1, 32},
-    {"mobilenetv2 depthwise 144 /2", 1, 144, 56, 144, 3, 2, 144},
-    {"mobilenetv2 depthwise 384", 1, 384, 14, 384, 3, 1, 384},
-    {"mobilenetv2 depthwise 960", 1, 960, 7, 960, 3, 1, 960},
-    {"mobilenetv2 1x1 96->576", 1, 96, 14, 576, 1, 1, 1},
-};
-
-Tensor random_tensor(const Shape& shape) {
-  Tensor tensor(shape);
-  Random random(1);
-  for (float& v : tensor.span<float>()) v = static_cast<float>(random.uniform(-1, 1));
-  return tensor;
-}
 
 Tensor bytes(size_t count) {
   return Tensor({static_cast<int64_t>(count / sizeof(float) + 1)});
@@ -105,7 +65,7 @@ class Step {
 
 enum class Pass { forward, input_gradient, weight_gradient };
 
-void run_layer(benchmark::State& state, const Layer& layer, Pass pass, int threads) {
+void run_layer(benchmark::State& state, const ConvLayer& layer, Pass pass, int threads) {
   ops::Window window;
   window.kernel = {layer.kernel, layer.kernel};
   window.stride = {layer.stride, layer.stride};
@@ -123,20 +83,30 @@ void run_layer(benchmark::State& state, const Layer& layer, Pass pass, int threa
                     ? Step(ops::ConvInputGradient{window, layer.groups}, {weight, dy, x}, false)
                     : Step(ops::ConvWeightGradient{window, layer.groups}, {x, dy, weight}, false);
     for (auto _ : state) step.run();
-    state.counters["FLOP/s"] = benchmark::Counter(step.flops() * static_cast<double>(state.iterations()),
-                                                  benchmark::Counter::kIsRate);
+    count_flops(state, step.flops(), threads);
   });
+}
+
+/// "resnet50/3x3 128->128 /2 @56": the kernel, channels, stride and the image's size.
+std::string name_of(const ConvLayer& layer) {
+  std::string name = concat(layer.network, "/", layer.kernel, "x", layer.kernel, " ", layer.channels, "->",
+                            layer.out_channels);
+  if (layer.groups > 1) name += layer.groups == layer.channels ? " depthwise" : concat(" in ", layer.groups);
+  if (layer.stride > 1) name += concat(" /", layer.stride);
+  name += concat(" @", layer.size);
+  if (layer.batch > 1) name += concat(" batch ", layer.batch);
+  return name;
 }
 
 [[maybe_unused]] const bool registered = [] {
   constexpr std::pair<Pass, const char*> kPasses[] = {{Pass::forward, "forward"},
                                                       {Pass::input_gradient, "input gradient"},
                                                       {Pass::weight_gradient, "weight gradient"}};
-  for (const Layer& layer : kLayers) {
+  for (const ConvLayer& layer : kConvLayers) {
     for (const auto& [pass, name] : kPasses) {
       for (const int threads : {1, 2}) {
         auto* bench = benchmark::RegisterBenchmark(
-            (std::string("conv/") + layer.name + "/" + name + "/threads:" + std::to_string(threads)).c_str(),
+            concat("conv/", name_of(layer), "/", name, "/threads:", threads).c_str(),
             [&layer, pass = pass, threads](benchmark::State& state) {
               run_layer(state, layer, pass, threads);
             });
@@ -150,4 +120,4 @@ void run_layer(benchmark::State& state, const Layer& layer, Pass pass, int threa
 }();
 
 }  // namespace
-}  // namespace pleat
+}  // namespace pleat::bench

@@ -18,18 +18,17 @@ const kernels::ElementwiseKernels<float>& table() {
 /// Runs body(n, a, b, y); it moves `arrays` arrays of n floats.
 template <class Body>
 void add_benchmark(const std::string& name, int64_t arrays, const Body& body) {
-  benchmark::RegisterBenchmark(
-      name.c_str(),
-      [arrays, body](benchmark::State& state) {
-        const int64_t n = state.range(0);
-        const auto a = random_floats(n), b = random_floats(n);
-        std::vector<float> y(a.size());
-        for (auto _ : state) {
-          body(n, a.data(), b.data(), y.data());
-          benchmark::ClobberMemory();
-        }
-        state.SetBytesProcessed(state.iterations() * n * arrays * static_cast<int64_t>(sizeof(float)));
-      })
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [arrays, body](benchmark::State& state) {
+                                 const int64_t n = state.range(0);
+                                 const auto a = random_floats(n), b = random_floats(n);
+                                 std::vector<float> y(a.size());
+                                 for (auto _ : state) {
+                                   body(n, a.data(), b.data(), y.data());
+                                   benchmark::ClobberMemory();
+                                 }
+                                 count_bytes(state, n * arrays * static_cast<int64_t>(sizeof(float)));
+                               })
       ->Arg(1 << 13)
       ->Arg(1 << 22);
 }

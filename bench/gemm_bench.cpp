@@ -1,20 +1,8 @@
-#include <benchmark/benchmark.h>
-
-#include <string>
-
-#include "base/random.hpp"
-#include "fma_peak.hpp"
+#include "kernels_bench.hpp"
 #include "ops/gemm_driver.hpp"
 
 namespace pleat::bench {
 namespace {
-
-Tensor random_tensor(Shape shape) {
-  Tensor tensor(shape);
-  Random random(1);
-  for (float& value : tensor.span<float>()) value = static_cast<float>(random.uniform(-1, 1));
-  return tensor;
-}
 
 enum class Weight { packed_once, packed_each_time };
 

@@ -49,8 +49,7 @@ void add_benchmark(const std::string& name, const Geometry& g, int64_t passes, c
       }
       benchmark::ClobberMemory();
     }
-    state.SetBytesProcessed(state.iterations() * kPlanes * passes * (in + out) *
-                            static_cast<int64_t>(sizeof(float)));
+    count_bytes(state, kPlanes * passes * (in + out) * static_cast<int64_t>(sizeof(float)));
   });
 }
 
@@ -78,7 +77,7 @@ const bool kRegistered = [] {
     benchmark::RegisterBenchmark("mean", [](benchmark::State& state) {
       const auto x = random_floats(state.range(0));
       for (auto _ : state) benchmark::DoNotOptimize(table().mean(state.range(0), x.data()));
-      state.SetBytesProcessed(state.iterations() * state.range(0) * static_cast<int64_t>(sizeof(float)));
+      count_bytes(state, state.range(0) * static_cast<int64_t>(sizeof(float)));
     })->Arg(n);
   }
   return true;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "output.hpp"
 #include "pleat/isa.hpp"
 #include "pleat/train.hpp"
+#include "profile_report.hpp"
 #include "table.hpp"
 #include "validators.hpp"
 
@@ -24,6 +26,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kWarmUpShare = 0.2;  ///< of the seconds, before anything is counted
 constexpr size_t kMinRuns = 5;
+constexpr size_t kMaxProfiledRuns = 1000;
 constexpr double kPercentile = 0.99;
 
 struct BenchArgs {
@@ -32,11 +35,16 @@ struct BenchArgs {
   int64_t batch = 1;
   double seconds = 2;
   bool train = false, unfolded = false;
+  bool profile = false;
+  std::string trace;
+
+  bool profiles() const { return profile || !trace.empty(); }
 };
 
 struct Timing {
   double load_ms = 0, first_us = 0, median_us = 0, min_us = 0, p99_us = 0, peak_mb = 0;
   size_t runs = 0;
+  std::optional<Profile> profile;  ///< of further runs, as many
 };
 
 double us_since(Clock::time_point start) {
@@ -74,6 +82,10 @@ void time_runs(const std::function<void()>& run, double seconds, Timing& timing)
   timing.p99_us = times[static_cast<size_t>(kPercentile * static_cast<double>(times.size() - 1))];
 }
 
+int profiled_runs(const Timing& timing) {
+  return static_cast<int>(std::min(timing.runs, kMaxProfiledRuns));
+}
+
 Timing bench_inference(const BenchArgs& args) {
   Timing timing;
   const Clock::time_point start = Clock::now();
@@ -93,6 +105,7 @@ Timing bench_inference(const BenchArgs& args) {
     }
   };
   time_runs(run, args.seconds, timing);
+  if (args.profiles()) timing.profile = opened.model.profile(inputs, profiled_runs(timing));
   return timing;
 }
 
@@ -112,11 +125,13 @@ Timing bench_training(const BenchArgs& args) {
   const int64_t classes = output[output.rank() - 1];
   const Tensor labels = random_labels(args.batch, classes, args.model.seed);
   time_runs([&] { trainer.step(inputs, labels); }, args.seconds, timing);
+  if (args.profiles()) timing.profile = trainer.profile(inputs, labels, profiled_runs(timing));
   return timing;
 }
 
 int bench(const BenchArgs& args) {
   const Timing timing = args.train ? bench_training(args) : bench_inference(args);
+  if (!args.trace.empty()) write_json(args.trace, trace_events(*timing.profile));
   const double items_per_s = static_cast<double>(args.batch) / (timing.median_us * 1e-6);
   const std::string what = args.train ? "training step" : args.unfolded ? "unfolded" : "folded";
   args.output.text() << args.model.model << ' ' << what << ", batch " << args.batch << ", " << active_isa()
@@ -127,20 +142,27 @@ int bench(const BenchArgs& args) {
                      << "loaded in " << number("%.1f", timing.load_ms) << " ms, first run "
                      << number("%.0f", timing.first_us) << " us, peak memory "
                      << number("%.1f", timing.peak_mb) << " MB\n";
-  args.output.finish({{"model", args.model.model},
-                      {"mode", args.train ? "train" : "inference"},
-                      {"folded", !args.train && !args.unfolded},
-                      {"batch", args.batch},
-                      {"threads", args.model.threads},
-                      {"median_us", timing.median_us},
-                      {"min_us", timing.min_us},
-                      {"p99_us", timing.p99_us},
-                      {"items_per_s", items_per_s},
-                      {"first_us", timing.first_us},
-                      {"load_ms", timing.load_ms},
-                      {"peak_mb", timing.peak_mb},
-                      {"isa", active_isa()},
-                      {"runs", timing.runs}});
+  Json result = {{"model", args.model.model},
+                 {"mode", args.train ? "train" : "inference"},
+                 {"folded", !args.train && !args.unfolded},
+                 {"batch", args.batch},
+                 {"threads", args.model.threads},
+                 {"median_us", timing.median_us},
+                 {"min_us", timing.min_us},
+                 {"p99_us", timing.p99_us},
+                 {"items_per_s", items_per_s},
+                 {"first_us", timing.first_us},
+                 {"load_ms", timing.load_ms},
+                 {"peak_mb", timing.peak_mb},
+                 {"isa", active_isa()},
+                 {"runs", timing.runs}};
+  if (args.profile) {
+    const Machine machine = measure_machine(timing.profile->threads);
+    args.output.text() << '\n';
+    print_profile(args.output.text(), *timing.profile, machine);
+    add_profile(result, *timing.profile, machine);
+  }
+  args.output.finish(result);
   return 0;
 }
 
@@ -159,6 +181,14 @@ Command add_bench(CLI::App& app) {
       parser->add_flag("--train", args->train, "Time training steps: cross entropy, SGD with momentum");
   parser->add_flag("--unfolded", args->unfolded, "Keep every BatchNorm as a step of its own")
       ->excludes(train);
+  parser->add_flag("--profile", args->profile,
+                   "Print each step's time and speed in as many further runs (at most 1000), beside what the "
+                   "machine can do");
+  parser
+      ->add_option("--trace", args->trace,
+                   "Write one run's steps for chrome://tracing or Perfetto (trace event format, JSON)")
+      ->type_name("FILE")
+      ->check(in_existing_folder());
   args->output.add_to(*parser);
   return {parser, [args] { return bench(*args); }};
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <string>
 
 #include "table.hpp"
@@ -21,6 +22,20 @@ inline CLI::Validator between(double least, double most) {
 
 inline CLI::Validator not_negative() {
   return between(0, 1e9);
+}
+
+/// A file to write: said before any work is done for it.
+inline CLI::Validator in_existing_folder() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        namespace fs = std::filesystem;
+        std::error_code failed;
+        if (fs::is_directory(text, failed)) return text + " is a folder, not a file to write";
+        const fs::path folder = fs::path(text).parent_path();
+        if (folder.empty() || fs::is_directory(folder, failed)) return std::string();
+        return "cannot write " + text + ": there is no folder " + folder.string();
+      },
+      "");
 }
 
 }  // namespace pleat::tools

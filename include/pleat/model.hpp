@@ -9,6 +9,7 @@
 
 #include "pleat/fold.hpp"
 #include "pleat/graph.hpp"
+#include "pleat/profile.hpp"
 #include "pleat/tensor.hpp"
 
 namespace pleat {
@@ -54,6 +55,9 @@ class Model {
   std::vector<Tensor> run(const std::vector<Tensor>& inputs);
   /// Writes into `outputs`, which must have the right shapes; allocates nothing once these shapes have run.
   void run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
+  /// Runs `runs` times, as run() does in the present mode, and tells when each step began and ended. The
+  /// first run on memory that was never touched is slow: run the model before. Error for runs < 1.
+  Profile profile(const std::vector<Tensor>& inputs, int runs = 1);
 
   /// Parameters and running statistics by PyTorch's names, in PyTorch's order; shares the model's storage.
   StateDict state_dict() const;

@@ -12,6 +12,7 @@
 #include "pleat/npy.hpp"
 #include "pleat/onnx.hpp"
 #include "pleat/optim.hpp"
+#include "pleat/profile.hpp"
 #include "pleat/safetensors.hpp"
 #include "pleat/shape.hpp"
 #include "pleat/tensor.hpp"

@@ -11,6 +11,7 @@
 #include "pleat/data.hpp"
 #include "pleat/model.hpp"
 #include "pleat/optim.hpp"
+#include "pleat/profile.hpp"
 
 namespace pleat {
 
@@ -35,6 +36,9 @@ class Trainer {
   /// of clipped gradients is not finite; parameters, running statistics and optimizer state are then those
   /// from before the step.
   double step(const Tensor& input, const Tensor& target, double lr_factor = 1);
+  /// Takes `runs` steps on that batch, as step() does, and tells when each step of the plan began and ended.
+  /// Error for runs < 1, and as step().
+  Profile profile(const Tensor& input, const Tensor& target, int runs = 1);
   /// Steps done, counting those of a loaded state.
   int64_t steps() const;
 

@@ -5,6 +5,7 @@
 
 #include "api/model_impl.hpp"
 #include "base/format.hpp"
+#include "executor/profiler.hpp"
 #include "graph/edit.hpp"
 #include "graph/known.hpp"
 #include "passes/pipeline.hpp"
@@ -117,23 +118,19 @@ Tensor Model::operator()(const Tensor& input) {
   return outputs[0];
 }
 
-std::vector<Tensor> Model::run(const std::vector<Tensor>& inputs) {
+std::vector<Tensor> Model::Impl::make_outputs(std::span<const Tensor> inputs) {
+  PreparedGraph& form = prepared();
+  const Plan& plan = form.executors.get(form.graph, inputs).plan();
   std::vector<Tensor> outputs;
-  impl_->arena.execute([&] {
-    PreparedGraph& prepared = impl_->prepared();
-    const Plan& plan = prepared.executors.get(prepared.graph, inputs).plan();
-    for (int id : plan.outputs) {
-      const ValueType& type = plan.buffers[static_cast<size_t>(id)].type;
-      outputs.emplace_back(type.shape, type.dtype);
-    }
-  });
-  run(inputs, outputs);
+  for (int id : plan.outputs) {
+    const ValueType& type = plan.buffers[static_cast<size_t>(id)].type;
+    outputs.emplace_back(type.shape, type.dtype);
+  }
   return outputs;
 }
 
-void Model::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
-  Impl& impl = *impl_;
-  const GraphData& data = impl.graph.ir();
+Executor& Model::Impl::bind(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+  const GraphData& data = graph.ir();
   for (size_t i = 0; i < std::min(inputs.size(), data.inputs.size()); ++i) {
     const ValueInfo& wanted = data.value(data.inputs[i]);
     if (inputs[i].dtype() != wanted.type.dtype) {
@@ -141,26 +138,49 @@ void Model::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
            name_of(inputs[i].dtype()));
     }
   }
+  PreparedGraph& form = prepared();
+  Executor& executor = form.executors.get(form.graph, inputs);
+  const Plan& plan = executor.plan();
+  if (outputs.size() != plan.outputs.size()) {
+    fail("the model has ", plan.outputs.size(), " output(s), got room for ", outputs.size());
+  }
+  input_data.clear();
+  output_data.clear();
+  for (const Tensor& input : inputs) input_data.push_back(input.raw());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const ValueType& type = plan.buffers[static_cast<size_t>(plan.outputs[i])].type;
+    if (!outputs[i].defined() || outputs[i].shape() != type.shape || outputs[i].dtype() != type.dtype) {
+      fail("output ", data.output_names[i], " is ", type.shape.str(), ", got room for ",
+           outputs[i].shape().str());
+    }
+    output_data.push_back(outputs[i].raw());
+  }
+  return executor;
+}
+
+std::vector<Tensor> Model::run(const std::vector<Tensor>& inputs) {
+  std::vector<Tensor> outputs;
+  impl_->arena.execute([&] { outputs = impl_->make_outputs(inputs); });
+  run(inputs, outputs);
+  return outputs;
+}
+
+void Model::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+  Impl& impl = *impl_;
+  impl.arena.execute([&] { impl.bind(inputs, outputs).run(impl.input_data, impl.output_data); });
+}
+
+Profile Model::profile(const std::vector<Tensor>& inputs, int runs) {
+  Impl& impl = *impl_;
+  Profile profile;
   impl.arena.execute([&] {
-    PreparedGraph& prepared = impl.prepared();
-    Executor& executor = prepared.executors.get(prepared.graph, inputs);
-    const Plan& plan = executor.plan();
-    if (outputs.size() != plan.outputs.size()) {
-      fail("the model has ", plan.outputs.size(), " output(s), got room for ", outputs.size());
-    }
-    impl.input_data.clear();
-    impl.output_data.clear();
-    for (const Tensor& input : inputs) impl.input_data.push_back(input.raw());
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      const ValueType& type = plan.buffers[static_cast<size_t>(plan.outputs[i])].type;
-      if (!outputs[i].defined() || outputs[i].shape() != type.shape || outputs[i].dtype() != type.dtype) {
-        fail("output ", data.output_names[i], " is ", type.shape.str(), ", got room for ",
-             outputs[i].shape().str());
-      }
-      impl.output_data.push_back(outputs[i].raw());
-    }
-    executor.run(impl.input_data, impl.output_data);
+    std::vector<Tensor> outputs = impl.make_outputs(inputs);
+    Executor& executor = impl.bind(inputs, outputs);
+    Profiler profiler(executor.plan(), runs);
+    for (int i = 0; i < runs; ++i) executor.run(impl.input_data, impl.output_data, &profiler);
+    profile = profiler.profile();
   });
+  return profile;
 }
 
 StateDict Model::state_dict() const {

@@ -43,6 +43,10 @@ struct Model::Impl {
   /// The graph for the present mode, made again where a weight changed (in inference) or a layer was frozen.
   PreparedGraph& prepared();
   PreparedGraph& prepared_inference();
+  /// Room for what the model makes of these inputs. This and bind() are called in the arena.
+  std::vector<Tensor> make_outputs(std::span<const Tensor> inputs);
+  /// The executor for these inputs and outputs, whose data it notes in input_data and output_data.
+  Executor& bind(std::span<const Tensor> inputs, std::span<Tensor> outputs);
   /// Drops what was prepared: attributes of the graph changed.
   void changed();
   /// Sum of the versions of all parameters and states.

@@ -5,6 +5,7 @@
 #include "api/labels.hpp"
 #include "api/model_impl.hpp"
 #include "base/format.hpp"
+#include "executor/profiler.hpp"
 #include "graph/edit.hpp"
 #include "passes/differentiate.hpp"
 #include "passes/pipeline.hpp"
@@ -76,7 +77,9 @@ struct Trainer::Impl {
   ValueId buffer(ValueId parameter, std::string_view name);
 
   void check_batch(const Tensor& input, const Tensor& target) const;
-  void run(const Tensor& input, const Tensor& target);
+  /// Checks the batch and has an executor for it.
+  void prepare(const Tensor& input, const Tensor& target);
+  double step(const Tensor& input, const Tensor& target, double lr_factor, Profiler* profiler);
   [[noreturn]] void fail_step(const Tensor& input, const Tensor& target) const;
 
   Model::Impl& model;
@@ -210,18 +213,38 @@ void Trainer::Impl::check_batch(const Tensor& input, const Tensor& given) const 
   }
 }
 
-void Trainer::Impl::run(const Tensor& input, const Tensor& given) {
-  if (executor == nullptr || input.shape() != input_shape || given.shape() != target_shape) {
-    std::vector<Tensor> inputs = {input, given, Tensor(Shape{})};
-    if (step_number != kAbsent) inputs.push_back(Tensor(Shape{}, DType::i64));
-    executor = nullptr;
-    executor = &executors.get(graph, inputs);
-    input_shape = input.shape();
-    target_shape = given.shape();
+void Trainer::Impl::prepare(const Tensor& input, const Tensor& given) {
+  if (revision != model.revision) build();
+  check_batch(input, given);
+  if (executor != nullptr && input.shape() == input_shape && given.shape() == target_shape) return;
+  std::vector<Tensor> inputs = {input, given, Tensor(Shape{})};
+  if (step_number != kAbsent) inputs.push_back(Tensor(Shape{}, DType::i64));
+  executor = nullptr;
+  model.arena.execute([&] { executor = &executors.get(graph, inputs); });
+  input_shape = input.shape();
+  target_shape = given.shape();
+}
+
+double Trainer::Impl::step(const Tensor& input, const Tensor& given, double lr_factor, Profiler* profiler) {
+  prepare(input, given);
+  rate_now = static_cast<float>(learning_rate(optimizer) * lr_factor);
+  next_step = steps + 1;
+  for (size_t i = 0; i < changing.size(); ++i) {
+    std::memcpy(before[i].raw(), std::as_const(changing[i]).raw(), before[i].bytes());
   }
   const void* inputs[] = {input.raw(), given.raw(), &rate_now, &next_step};
   void* outputs[] = {&loss_now, clip_now};
-  executor->run({inputs, graph.inputs.size()}, {outputs, graph.outputs.size()});
+  model.arena.execute([&] {
+    executor->run({inputs, graph.inputs.size()}, {outputs, graph.outputs.size()}, profiler);
+  });
+  if (!std::isfinite(loss_now) || !std::isfinite(clip_now[0])) {
+    for (size_t i = 0; i < changing.size(); ++i) {
+      std::memcpy(changing[i].raw(), std::as_const(before[i]).raw(), before[i].bytes());
+    }
+    fail_step(input, given);
+  }
+  ++steps;
+  return static_cast<double>(loss_now);
 }
 
 void Trainer::Impl::fail_step(const Tensor& input, const Tensor& given) const {
@@ -239,23 +262,14 @@ Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer::~Trainer() = default;
 
 double Trainer::step(const Tensor& input, const Tensor& target, double lr_factor) {
-  Impl& impl = *impl_;
-  if (impl.revision != impl.model.revision) impl.build();
-  impl.check_batch(input, target);
-  impl.rate_now = static_cast<float>(learning_rate(impl.optimizer) * lr_factor);
-  impl.next_step = impl.steps + 1;
-  for (size_t i = 0; i < impl.changing.size(); ++i) {
-    std::memcpy(impl.before[i].raw(), std::as_const(impl.changing[i]).raw(), impl.before[i].bytes());
-  }
-  impl.model.arena.execute([&] { impl.run(input, target); });
-  if (!std::isfinite(impl.loss_now) || !std::isfinite(impl.clip_now[0])) {
-    for (size_t i = 0; i < impl.changing.size(); ++i) {
-      std::memcpy(impl.changing[i].raw(), std::as_const(impl.before[i]).raw(), impl.before[i].bytes());
-    }
-    impl.fail_step(input, target);
-  }
-  ++impl.steps;
-  return static_cast<double>(impl.loss_now);
+  return impl_->step(input, target, lr_factor, /*profiler=*/nullptr);
+}
+
+Profile Trainer::profile(const Tensor& input, const Tensor& target, int runs) {
+  impl_->prepare(input, target);
+  Profiler profiler(impl_->executor->plan(), runs);
+  for (int i = 0; i < runs; ++i) impl_->step(input, target, /*lr_factor=*/1, &profiler);
+  return profiler.profile();
 }
 
 int64_t Trainer::steps() const {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/parallel.hpp"
+#include "executor/profiler.hpp"
 #include "kernels/kernel_table.hpp"
 #include "ops/context.hpp"
 
@@ -113,20 +114,22 @@ struct Executor::Impl {
     }
   }
 
-  void run_step(int i) {
+  void run_step(int i, Profiler* profiler) {
     const Call& call = calls[static_cast<size_t>(i)];
+    if (profiler != nullptr) profiler->step_begins(i);
     call.run(*call.attributes, call.arguments);
+    if (profiler != nullptr) profiler->step_ends(i);
   }
 
   // Steps of one stage run side by side where they are worth a task; each cuts its own work further.
-  void run_stage(const Stage& stage) {
+  void run_stage(const Stage& stage, Profiler* profiler) {
     const int64_t count = stage.last - stage.first;
     if (count == 1 || stage.work < 2 * static_cast<double>(kTaskWork)) {
-      for (int i = stage.first; i < stage.last; ++i) run_step(i);
+      for (int i = stage.first; i < stage.last; ++i) run_step(i, profiler);
       return;
     }
     parallel_for(count, /*grain=*/1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) run_step(stage.first + static_cast<int>(i));
+      for (int64_t i = begin; i < end; ++i) run_step(stage.first + static_cast<int>(i), profiler);
     });
   }
 
@@ -159,15 +162,16 @@ const Plan& Executor::plan() const {
   return impl_->plan;
 }
 
-void Executor::run(std::span<const void* const> inputs, std::span<void* const> outputs) {
+void Executor::run(std::span<const void* const> inputs, std::span<void* const> outputs, Profiler* profiler) {
   Impl& impl = *impl_;
+  if (profiler != nullptr) profiler->run_begins();
   impl.reserve_workers(max_workers());
   for (const auto& place : impl.input_places) {
     place.operand->data = const_cast<void*>(inputs[static_cast<size_t>(place.index)]);
   }
   for (const auto& place : impl.output_places)
     place.operand->data = outputs[static_cast<size_t>(place.index)];
-  for (const Stage& stage : impl.plan.stages) impl.run_stage(stage);
+  for (const Stage& stage : impl.plan.stages) impl.run_stage(stage, profiler);
 
   for (const auto& [from, to] : impl.plan.copies) {
     const Buffer &source = impl.plan.buffers[static_cast<size_t>(from)],
@@ -179,6 +183,7 @@ void Executor::run(std::span<const void* const> inputs, std::span<void* const> o
     if (bytes > 0) std::memcpy(outputs[static_cast<size_t>(target.index)], data, bytes);
   }
   for (Tensor& tensor : impl.changed_tensors) tensor.raw();  // counts as a change: see Tensor::version
+  if (profiler != nullptr) profiler->run_ends();
 }
 
 }  // namespace pleat

@@ -141,6 +141,7 @@ class Planner {
         step.work += input < 0 ? 0 : static_cast<double>(buffer(input).type.shape.numel());
       for (int output : step.outputs) step.work += static_cast<double>(buffer(output).type.shape.numel());
     }
+    step.bytes = bytes_moved(step);
     if (op.multiply_adds != nullptr) step.multiply_adds = op.multiply_adds(step.attributes, types);
     if (op.packed_bytes != nullptr && packs_constants(step)) {
       step.packed_bytes = op.packed_bytes(step.attributes, types, plan_.compute);
@@ -154,6 +155,14 @@ class Planner {
     }
     plan_.packed_bytes += step.packed_bytes;
     plan_.worker_bytes = std::max(plan_.worker_bytes, step.worker_bytes);
+  }
+
+  int64_t bytes_moved(const Step& step) {
+    size_t bytes = 0;
+    for (int input : step.inputs) bytes += input < 0 ? 0 : bytes_of(buffer(input).type);
+    for (int output : step.outputs) bytes += bytes_of(buffer(output).type);
+    for (int changed : mutated_buffers(step)) bytes += bytes_of(buffer(changed).type);
+    return static_cast<int64_t>(bytes);
   }
 
   // Input 1 is the weight of every op that packs.

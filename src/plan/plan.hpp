@@ -37,6 +37,7 @@ struct Step {
   int stage = 0;
   double work = 0;  ///< elementary operations
   int64_t multiply_adds = 0;
+  int64_t bytes = 0;  ///< that must move: operands, and again those it changes in place
   size_t workspace_bytes = 0, workspace_offset = 0, worker_bytes = 0;
   size_t packed_bytes = 0;  ///< of its constant weight in the op's own layout; 0: none
 };

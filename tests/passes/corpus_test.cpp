@@ -111,7 +111,7 @@ struct Corpus {
 
   // The layer; a second one with the same weight is another output.
   ValueId layer(ValueId x) {
-    ops::Attributes op;
+    ops::Attributes op = ops::Linear{};
     std::vector<ValueId> inputs;
     const int rank = shape(x).rank();
     const int64_t groups = shape(x)[1] % spec.groups == 0 ? spec.groups : 1;
@@ -122,7 +122,6 @@ struct Corpus {
     };
     const ValueId bias = spec.bias ? net.random({kChannels}) : kAbsent;
     if (rank == 2 || spec.layer == LayerKind::linear || spec.layer == LayerKind::linear3d) {
-      op = ops::Linear{};
       inputs = {x, weight({kChannels, last(x)}), bias};
       if (spec.layer == LayerKind::matmul) {
         op = ops::MatMul{};

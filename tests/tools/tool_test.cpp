@@ -58,7 +58,8 @@ TEST_CASE("help names every option of the contract") {
       {"fold", {"MODEL", "--weights", "--data"}},
       {"run", {"MODEL", "--weights", "--input", "--output-dir"}},
       {"bench",
-       {"MODEL", "--weights", "--batch", "--threads", "--seconds", "--train", "--unfolded", "--json"}},
+       {"MODEL", "--weights", "--batch", "--threads", "--seconds", "--train", "--unfolded", "--profile",
+        "--trace", "--json"}},
       {"info", {"MODEL"}}};
   for (const auto& [name, options] : commands) {
     CAPTURE(name);
@@ -189,6 +190,65 @@ TEST_CASE("bench and info: JSON keys, both graph modes") {
   CHECK(table.out.find("conv1") != std::string::npos);
 }
 
+TEST_CASE("bench --profile and --trace: every step, its speed, and a file for Chrome's tracing") {
+  const Folder folder;
+  for (const bool train : {false, true}) {
+    CAPTURE(train);
+    std::vector<std::string> arguments = {"bench",     "mymodel", "--batch", "4",         "--threads",
+                                          "2",         "--size",  "8",       "--seconds", "0.05",
+                                          "--profile", "--trace", "t.json",  "--json"};
+    if (train) arguments.push_back("--train");
+    const json bench = result_of(pleat_in(folder, arguments));
+    check_positive(bench,
+                   {"median_us", "profiled_us", "profiled_runs", "fma_peak_gflops", "memory_gb_per_s"});
+    CHECK(bench["profiled_threads"] == 2);
+    const json& steps = bench["steps"];
+    int convolutions = 0;
+    double shares = 0;
+    for (const json& step : steps) {
+      CAPTURE(step.dump());
+      const bool computes = step["multiply_adds"].get<int64_t>() > 0;
+      check_positive(step,
+                     {"median_us", "share", "bytes", "share_of_peak", computes ? "gflops" : "gb_per_s"});
+      CHECK(!step.contains(computes ? "gb_per_s" : "gflops"));
+      convolutions += step["op"] == "conv";
+      shares += step["share"].get<double>();
+    }
+    CHECK(convolutions == 1);
+    CHECK(shares > 0.2);
+    for (const json& step : steps) {
+      if (step["op"] != "conv") continue;
+      CHECK(step["outputs"] == json{{4, 64, 6, 6}});
+      CHECK(step["multiply_adds"] == 4 * 64 * 6 * 6 * 3 * 3 * 3);
+    }
+
+    std::ifstream file(folder / "t.json");
+    const json events = json::parse(file)["traceEvents"];
+    REQUIRE(events.size() == steps.size());
+    for (size_t i = 0; i < events.size(); ++i) {
+      CHECK(events[i]["name"] == steps[i]["name"]);
+      CHECK(events[i]["cat"] == steps[i]["op"]);
+      CHECK(events[i]["ph"] == "X");
+      CHECK(events[i]["ts"].get<double>() > 0);
+      CHECK(events[i]["dur"].get<double>() > 0);
+      CHECK(events[i]["tid"].get<int>() < 2);
+      if (events[i]["cat"] == "conv") {
+        CHECK(events[i]["args"]["inputs"].get<std::string>().starts_with("(4, 3, 8, 8) (64, 3, 3, 3)"));
+        CHECK(events[i]["args"]["outputs"] == "(4, 64, 6, 6)");
+      }
+      CHECK(events[i]["args"].contains("GFLOP/s") == steps[i].contains("gflops"));
+    }
+    CHECK(!fs::exists(folder / "t.json.tmp"));
+  }
+  const ProcessResult table = pleat_in(folder, {"bench", "net", "--seconds", "0.05", "--profile"});
+  CHECK(table.exit_code == 0);
+  for (const char* part : {"fc1", "fc2", "linear", "(1, 20)", "total", "GFLOP/s", "% of peak"}) {
+    CAPTURE(part);
+    CHECK(table.out.find(part) != std::string::npos);
+  }
+  CHECK(!result_of(pleat_in(folder, {"bench", "net", "--seconds", "0", "--json"})).contains("steps"));
+}
+
 TEST_CASE("wrong arguments are said, with what would be right") {
   const Folder folder;
   write_blobs(folder / "blobs.csv", 30);
@@ -196,6 +256,10 @@ TEST_CASE("wrong arguments are said, with what would be right") {
   check_fails(pleat_in(folder, {"teach"}), "--help");
   check_fails(pleat_in(folder, {"info", "resnet19"}), "resnet20");
   check_fails(pleat_in(folder, {"info", "net", "--wide"}), "--wide");
+  check_fails(pleat_in(folder, {"bench", "net", "--trace", "nowhere/t.json"}), "no folder nowhere");
+  check_fails(pleat_in(folder, {"bench", "net", "--trace", "."}), "is a folder");
+  check_fails(pleat_in(folder, {"bench", "net", "--seconds", "0", "--trace", "/proc/t.json"}),
+              "/proc/t.json");
   check_fails(pleat_in(folder, {"train", "net"}), "--data");
   check_fails(pleat_in(folder, {"train", "net", "--data", "pictures"}), "digits");
   check_fails(pleat_in(folder, train_blobs("run", {"--optimizer", "lbfgs"})), "adamw");

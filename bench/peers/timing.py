@@ -1,0 +1,41 @@
+"""What the peers in Python share: their options, and how a call is timed as `pleat bench` does it."""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+
+
+def options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--probe", action="store_true")
+    parser.add_argument("--network")
+    parser.add_argument("--gemm", type=lambda text: [int(part) for part in text.split(",")], metavar="M,N,K")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=2)
+    return parser.parse_args()
+
+
+def runs_of(call, seconds):
+    times, start = [], time.perf_counter()
+    while len(times) < 5 or time.perf_counter() - start < seconds:
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return times
+
+
+def median_us(call, seconds):
+    runs_of(call, 0.2 * seconds)  # warms up
+    return 1e6 * statistics.median(runs_of(call, seconds))
+
+
+def report(**result):
+    print(json.dumps(result))
+
+
+def fail(text):
+    sys.exit(text)

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""compare_test.py COMPARE: what bench/compare.py makes of programs that print known times."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+COMPARE = Path(sys.argv.pop(1)).resolve()
+
+# Prints the times in turn, one each time it is called; or fails where it is asked for network broken.onnx.
+PROGRAM = """#!{python}
+import json, pathlib, sys
+if "--probe" in sys.argv:
+    print(json.dumps(dict(version="1.2")))
+elif "broken.onnx" in sys.argv:
+    sys.exit("broken.onnx is no network")
+else:
+    file = pathlib.Path(__file__ + ".calls")
+    calls = int(file.read_text()) if file.exists() else 0
+    file.write_text(str(calls + 1))
+    print("some text")
+    print(json.dumps(dict(median_us={times}[calls])))
+"""
+
+
+class CompareTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def program(self, name, times):
+        file = Path(self.folder.name) / name
+        file.write_text(PROGRAM.format(python=sys.executable, times=times))
+        file.chmod(0o755)
+        return str(file)
+
+    def compare(self, *arguments):
+        path = self.folder.name + os.pathsep + os.environ["PATH"]
+        return subprocess.run([sys.executable, str(COMPARE), *arguments], capture_output=True, text=True,
+                              env={**os.environ, "PATH": path})
+
+    def test_ratios_are_of_one_round(self):
+        pleat = self.program("pleat", [10, 20, 40])
+        self.program("node", [20, 20, 160])
+        done = self.compare("--pleat", pleat, "--peers", "onnxruntime", "--rounds", "3", "--json", "a/net.onnx",
+                            "broken.onnx")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        printed = json.loads(done.stdout)
+        self.assertEqual(printed["peers"], {"onnxruntime": "1.2"})
+        [result] = printed["results"]
+        self.assertEqual(result, {"network": "net", "batch": 1, "threads": 1, "peer": "onnxruntime", "pleat_us": 20,
+                                  "peer_us": 20, "ratio": 2, "ratio_min": 1, "ratio_max": 4})
+        [skipped] = printed["skipped"]
+        self.assertEqual((skipped["network"], skipped["reason"]), ("broken", "broken.onnx is no network"))
+        self.assertTrue(printed["cpu"])
+        self.assertRegex(done.stderr, r"net +1 +1 +onnxruntime +20.0 +20.0 +2.00 +1.00..4.00")
+
+    def test_every_batch_and_number_of_threads(self):
+        pleat = self.program("pleat", [10] * 4)
+        self.program("node", [5] * 4)
+        done = self.compare("--pleat", pleat, "--peers", "onnxruntime", "--rounds", "1", "--json", "--batch", "1,8",
+                            "--threads", "1,2", "net.onnx")
+        cases = [(each["batch"], each["threads"], each["ratio"]) for each in json.loads(done.stdout)["results"]]
+        self.assertEqual(cases, [(1, 1, 0.5), (1, 2, 0.5), (8, 1, 0.5), (8, 2, 0.5)])
+
+    def test_what_is_wrong_is_said(self):
+        for arguments, text in [([], "nothing to measure"), (["net", "--peers", "tvm"], "no peer tvm"),
+                                (["--gemm", "1,2"], "needed M,N,K"), (["net", "--batch", "0"], "at least 1")]:
+            done = self.compare(*arguments)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(text, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
