@@ -9,10 +9,11 @@ namespace {
 
 // ---- Products
 
-// Rows x `columns` of y, at most Vecs vectors; pixels[i] is the place of row i in x.
+// Rows x `columns` of y, at most Vecs vectors; pixels[i] is the place of row i in x. Meanwhile
+// the line of each step that is `ahead` of it in w is asked for.
 template <int Rows, int Vecs>
-void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float* w, const TileOutput& out,
-                  int64_t columns) {
+void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float* w, int64_t ahead,
+                  const TileOutput& out, int64_t columns) {
   Vec acc[Rows][Vecs];
   unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
     unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = Vec(0.0f); });
@@ -21,6 +22,7 @@ void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float
     const float* x[Rows];
     unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE { x[i] = p.x + pixels[i] + p.offsets[t]; });
     for (int64_t l = 0; l < p.depth; ++l, w += kGemmColumns) {
+      __builtin_prefetch(w + ahead, 0, 2);
       Vec row[Vecs];
       unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { row[v] = load(w + v * kLanes); });
       unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
@@ -36,8 +38,10 @@ void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float
   }
 }
 
-using ProductTile = void (*)(const TapProduct<float>&, const int64_t*, const float*, const TileOutput&,
-                             int64_t);
+inline constexpr int64_t kLineElements = 16;
+
+using ProductTile = void (*)(const TapProduct<float>&, const int64_t*, const float*, int64_t,
+                             const TileOutput&, int64_t);
 
 template <int Vecs, int... I>
 PLEAT_INLINE ProductTile product_kernel(int64_t rows, std::integer_sequence<int, I...>) {
@@ -51,13 +55,17 @@ inline void product(const TapProduct<float>& p) {
   const int64_t tiles = (p.rows + kGemmRows - 1) / kGemmRows;
   for (int64_t j = 0; j < p.columns; j += kGemmColumns) {
     const int64_t columns = p.columns - j < kGemmColumns ? p.columns - j : kGemmColumns;
-    const float* w = p.weights + j * p.taps * p.depth;
+    const int64_t depth = p.taps * p.depth;
+    const float* w = p.weights + j * depth;
+    // The next panel comes from memory while the first tiles pass by this one: one of its lines each step.
     // Tiles of almost equal height: a last one of few rows would wait for its sums.
     for (int64_t tile = 0, i = 0; tile < tiles; ++tile) {
       const int64_t end = (tile + 1) * p.rows / tiles;
       const auto kernel =
           columns > kLanes ? product_kernel<2>(end - i, all_rows) : product_kernel<1>(end - i, all_rows);
-      kernel(p, p.pixels + i, w, at(out, i, j), columns);
+      const int64_t line = tile * kLineElements;
+      const int64_t ahead = line < kGemmColumns ? depth * kGemmColumns + line : 0;
+      kernel(p, p.pixels + i, w, ahead, at(out, i, j), columns);
       i = end;
     }
   }
