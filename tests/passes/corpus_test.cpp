@@ -111,7 +111,7 @@ struct Corpus {
 
   // The layer; a second one with the same weight is another output.
   ValueId layer(ValueId x) {
-    ops::Attributes op;
+    ops::Attributes op = ops::Linear{};
     std::vector<ValueId> inputs;
     const int rank = shape(x).rank();
     const int64_t groups = shape(x)[1] % spec.groups == 0 ? spec.groups : 1;
