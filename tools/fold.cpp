@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "pleat/certify.hpp"
 #include "pleat/error.hpp"
 #include "pleat/onnx.hpp"
+#include "pleat/train.hpp"
 #include "progress.hpp"
 #include "table.hpp"
 #include "validators.hpp"
@@ -67,28 +70,12 @@ std::vector<InputSet> input_sets(const FoldArgs& args, OpenedModel& opened, cons
 }
 
 /// Test items whose largest output is another in the folded network than in the unfolded one.
-int64_t disagreeing(OpenedModel& opened, const Dataset& data) {
-  const int64_t fixed = opened.input()[0], batch = fixed == kDynamic ? 64 : fixed;
-  const auto predictions = [&] {
-    std::vector<int64_t> found;
-    for (int64_t begin = 0; begin + (fixed == kDynamic ? 1 : fixed) <= data.size(); begin += batch) {
-      const Tensor y = opened.model(items_of(data, begin, batch));
-      const int64_t rows = y.shape()[0], width = y.numel() / rows;
-      for (int64_t i = 0; i < rows; ++i) {
-        const float* row = y.data<float>() + i * width;
-        found.push_back(std::max_element(row, row + width) - row);
-      }
-    }
-    return found;
-  };
-  opened.model.set_fold(true);
-  const std::vector<int64_t> folded = predictions();
-  opened.model.set_fold(false);
-  const std::vector<int64_t> unfolded = predictions();
-  opened.model.set_fold(true);
-  int64_t count = 0;
-  for (size_t i = 0; i < folded.size(); ++i) count += folded[i] != unfolded[i];
-  return count;
+int64_t disagreeing(Model& model, const Tensor& inputs) {
+  const Tensor folded = predict(model.set_fold(true), inputs);
+  const Tensor unfolded = predict(model.set_fold(false), inputs);
+  model.set_fold(true);
+  const std::span<const int64_t> a = folded.span<int64_t>(), b = unfolded.span<int64_t>();
+  return std::inner_product(a.begin(), a.end(), b.begin(), int64_t{0}, std::plus<>(), std::not_equal_to<>());
 }
 
 void print_report(std::ostream& text, const Certificate& made, double tolerance) {
@@ -173,7 +160,7 @@ int fold_model(const FoldArgs& args) {
   print_report(text, made, args.tolerance);
   Json result = to_json(made, args.tolerance);
   if (data) {
-    const int64_t differ = disagreeing(opened, data->test);
+    const int64_t differ = disagreeing(opened.model, data->test.inputs);
     text << args.data << ": "
          << (differ == 0 ? "all predictions agree" : grouped(differ) + " predictions differ") << " on "
          << grouped(data->test.size()) << " test items\n";

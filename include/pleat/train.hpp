@@ -64,6 +64,10 @@ struct Evaluation {
 /// Error where a label is not one of the model's classes.
 Evaluation evaluate(Model& model, const Dataset& data, int64_t batch_size = 256);
 
+/// The class of each of inputs (N, ...), i64 (N): where its outputs are first largest. Modes and batches as
+/// for evaluate.
+Tensor predict(Model& model, const Tensor& inputs, int64_t batch_size = 256);
+
 /// One line of metrics.jsonl.
 struct EpochMetrics {
   int64_t epoch;                    ///< from 1

@@ -40,12 +40,39 @@ int64_t fixed_batch(const Model& model) {
   return input.rank() > 0 ? input[0] : kDynamic;
 }
 
+/// Runs the model in eval mode on all items, batch after batch, and calls use(begin, end, outputs of the
+/// batch), whose rows past the items are of no meaning.
+template <class Use>
+void for_each_batch(std::string_view who, Model& model, const Tensor& inputs, int64_t batch_size,
+                    const Use& use) {
+  if (batch_size < 1) fail(who, ": the batch size must be positive, got ", batch_size);
+  if (inputs.shape().rank() == 0 || inputs.numel() == 0) fail(who, ": the data set is empty");
+  const EvalMode mode(model);
+  const int64_t items = inputs.shape()[0], fixed = fixed_batch(model);
+  if (fixed != kDynamic) batch_size = fixed;
+  for (int64_t begin = 0; begin < items; begin += batch_size) {
+    const int64_t end = std::min(begin + batch_size, items);
+    const int64_t count = fixed == kDynamic ? end - begin : fixed;
+    const Tensor outputs = model(rows(inputs, begin, end, count));
+    if (outputs.shape().rank() == 0 || outputs.shape()[0] != count) {
+      fail(who, ": needs a network with output (N, ...), one for each of ", count, " items, got ",
+           outputs.shape().str());
+    }
+    use(begin, end, outputs);
+  }
+}
+
+int64_t first_largest(const float* x, int64_t count) {
+  int64_t largest = 0;
+  for (int64_t i = 1; i < count; ++i) {
+    if (x[i] > x[largest]) largest = i;
+  }
+  return largest;
+}
+
 /// log(sum exp(x)) - x[label], and whether x[label] is the first largest; never with NaN among x.
 double cross_entropy(const float* x, int64_t classes, int64_t label, bool& correct) {
-  int64_t largest = 0;
-  for (int64_t c = 1; c < classes; ++c) {
-    if (x[c] > x[largest]) largest = c;
-  }
+  const int64_t largest = first_largest(x, classes);
   double sum = 0;
   for (int64_t c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(x[c]) - x[largest]);
   correct = largest == label && !std::isnan(sum);
@@ -65,22 +92,15 @@ void check_labels(std::string_view who, const Tensor& labels, int64_t classes) {
 }
 
 Evaluation evaluate(Model& model, const Dataset& data, int64_t batch_size) {
-  if (batch_size < 1) fail("evaluate: the batch size must be positive, got ", batch_size);
-  if (data.size() == 0) fail("evaluate: the data set is empty");
-  if (data.inputs.shape()[0] != data.size()) {
-    fail("evaluate: ", data.inputs.shape()[0], " inputs have ", data.size(), " labels");
+  const Shape& shape = data.inputs.shape();
+  if (shape.rank() == 0 || shape[0] != data.size()) {
+    fail("evaluate: inputs ", shape.str(), " have ", data.size(), " labels");
   }
-  const EvalMode mode(model);
-  const int64_t fixed = fixed_batch(model);
-  if (fixed != kDynamic) batch_size = fixed;
   const auto start = std::chrono::steady_clock::now();
   const int64_t* labels = std::as_const(data.labels).data<int64_t>();
   double loss = 0;
   int64_t hits = 0;
-  for (int64_t begin = 0; begin < data.size(); begin += batch_size) {
-    const int64_t end = std::min(begin + batch_size, data.size());
-    const int64_t count = fixed == kDynamic ? end - begin : fixed;
-    const Tensor logits = model(rows(data.inputs, begin, end, count));
+  const auto judge = [&](int64_t begin, int64_t end, const Tensor& logits) {
     if (logits.shape().rank() != 2) {
       fail("evaluate: needs a network with output (N, classes), got ", logits.shape().str());
     }
@@ -91,10 +111,26 @@ Evaluation evaluate(Model& model, const Dataset& data, int64_t batch_size) {
       loss += cross_entropy(logits.data<float>() + (i - begin) * classes, classes, labels[i], correct);
       hits += correct;
     }
-  }
+  };
+  for_each_batch("evaluate", model, data.inputs, batch_size, judge);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const double n = static_cast<double>(data.size());
   return {.accuracy = static_cast<double>(hits) / n, .loss = loss / n, .images_per_s = n / seconds.count()};
+}
+
+Tensor predict(Model& model, const Tensor& inputs, int64_t batch_size) {
+  const Shape& shape = inputs.shape();
+  Tensor classes(Shape{shape.rank() > 0 ? shape[0] : 0}, DType::i64);
+  int64_t* predicted = classes.data<int64_t>();
+  const auto choose = [&](int64_t begin, int64_t end, const Tensor& outputs) {
+    const int64_t width = outputs.numel() / outputs.shape()[0];
+    if (width == 0) fail("predict: the network's output ", outputs.shape().str(), " has no classes");
+    for (int64_t i = begin; i < end; ++i) {
+      predicted[i] = first_largest(outputs.data<float>() + (i - begin) * width, width);
+    }
+  };
+  for_each_batch("predict", model, inputs, batch_size, choose);
+  return classes;
 }
 
 }  // namespace pleat

@@ -10,7 +10,14 @@
 namespace pleat {
 namespace {
 
+// Whatever is open, or 0, in it: arithmetic on a shape's sizes does not overflow.
+void check_countable(Shape shape) {
+  for (int d = 0; d < shape.rank(); ++d) shape[d] = std::max<int64_t>(1, shape[d]);
+  shape.numel();
+}
+
 ValueId add_value(GraphData& graph, ValueInfo info) {
+  check_countable(info.type.shape);
   graph.values.push_back(std::move(info));
   return static_cast<ValueId>(graph.values.size() - 1);
 }
@@ -91,6 +98,7 @@ std::vector<ValueType> infer_types(const GraphData& graph, const Node& node) {
   for (ValueId value : node.inputs) types.push_back(value == kAbsent ? nullptr : &graph.value(value).type);
   try {
     std::vector<ValueType> made = definition(node.attributes).infer(node.attributes, types);
+    for (const ValueType& type : made) check_countable(type.shape);
     infer_known(node.attributes, types, made);
     return made;
   } catch (const Error& error) {

@@ -445,7 +445,8 @@ using AnyOp = std::variant<
 class Attributes : public AnyOp {
  public:
   template <class Op>
-  requires std::is_constructible_v<AnyOp, std::in_place_type_t<Op>, Op> Attributes(Op op)
+  requires(!std::is_same_v<Op, Attributes> && std::is_constructible_v<AnyOp, std::in_place_type_t<Op>, Op>)
+      Attributes(Op op)
       : AnyOp(std::in_place_type<Op>, std::move(op)) {}
   Attributes(const Attributes&);
   Attributes(Attributes&&) noexcept;

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <type_traits>
+
 #include "base/parallel.hpp"
 #include "kernels/kernel_table.hpp"
 #include "ops/op.hpp"
+#include "tensor/element_type.hpp"
 
 namespace pleat {
 
@@ -79,20 +82,12 @@ class Context {
   const RunArguments& arguments_;
 };
 
-/// Calls body with a null pointer to the element's type: U* in `[&]<class U>(U*) { ... }`. Floats are T.
+/// with_type for the elements that a step sees: floats are T.
 template <class T, class Body>
 void with_element_type(DType dtype, const Body& body) {
-  switch (dtype) {
-    case DType::f32:
-    case DType::f64:
-      return body(static_cast<T*>(nullptr));
-    case DType::i64:
-      return body(static_cast<int64_t*>(nullptr));
-    case DType::i32:
-      return body(static_cast<int32_t*>(nullptr));
-    case DType::boolean:
-      return body(static_cast<bool*>(nullptr));
-  }
+  with_type(dtype, [&]<class U>(U*) {
+    body(static_cast<std::conditional_t<std::is_floating_point_v<U>, T, U>*>(nullptr));
+  });
 }
 
 // clang-format off

@@ -42,14 +42,13 @@ struct DepthToSpaceOp {
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
     const Shape& x = in[0]->shape;
-    const int64_t block = attributes.block;
-    check(name, block, x);
-    if (x[1] != kDynamic && x[1] % (block * block) != 0) {
-      fail("depth_to_space: the channels of ", x.str(), " are not a multiple of ", block * block);
+    check(name, attributes.block, x);
+    const int64_t block = attributes.block, pixels = Shape{block, block}.numel();
+    if (x[1] != kDynamic && x[1] % pixels != 0) {
+      fail("depth_to_space: the channels of ", x.str(), " are not a multiple of ", pixels);
     }
-    const auto times = [&](int64_t size) { return size == kDynamic ? kDynamic : size * block; };
-    return {{in[0]->dtype,
-             {x[0], x[1] == kDynamic ? kDynamic : x[1] / (block * block), times(x[2]), times(x[3])}}};
+    const auto times = [&](int64_t size) { return Shape{size, block}.numel(); };
+    return {{in[0]->dtype, {x[0], x[1] == kDynamic ? kDynamic : x[1] / pixels, times(x[2]), times(x[3])}}};
   }
 
   template <class T>
@@ -81,7 +80,7 @@ struct SpaceToDepthOp {
       if (x[d] % block != 0) fail("space_to_depth: ", x.str(), " is not cut into blocks of ", block);
       return x[d] / block;
     };
-    return {{in[0]->dtype, {x[0], x[1] == kDynamic ? kDynamic : x[1] * block * block, over(2), over(3)}}};
+    return {{in[0]->dtype, {x[0], Shape{x[1], block, block}.numel(), over(2), over(3)}}};
   }
 
   template <class T>

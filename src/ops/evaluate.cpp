@@ -39,7 +39,8 @@ void run(const OpDef& op, const ops::Attributes& attributes, const InputTypes& t
 
 }  // namespace
 
-std::vector<Tensor> evaluate(const ops::Attributes& attributes, const std::vector<const Tensor*>& inputs) {
+std::vector<Tensor> evaluate(const ops::Attributes& attributes, const std::vector<const Tensor*>& inputs,
+                             int64_t most) {
   const OpDef& op = definition(attributes);
   if (op.mutated != nullptr) {
     for (int i : op.mutated(attributes)) {
@@ -62,6 +63,11 @@ std::vector<Tensor> evaluate(const ops::Attributes& attributes, const std::vecto
     in.push_back({const_cast<void*>(input->raw()), types.back()});
   }
   const std::vector<ValueType> made = op.infer(attributes, types);
+  for (const ValueType& type : made) {
+    if (type.shape.numel() > most) {
+      fail(op.name, ": its result ", type.shape.str(), " has more than ", most, " elements");
+    }
+  }
   if (op.is_view) return {inputs[0]->reshape(made[0].shape)};
   if (op.known != nullptr) return {op.known(attributes, types).values};
   std::vector<Tensor> outputs;
@@ -71,7 +77,10 @@ std::vector<Tensor> evaluate(const ops::Attributes& attributes, const std::vecto
     outputs.emplace_back(type.shape, type.dtype);
     out.push_back({outputs.back().raw(), &type});
   }
-  run(op, attributes, types, in, out, compute);
+  // What makes no elements needs no workspace for them, whose size other dimensions tell.
+  const bool empty =
+      std::all_of(made.begin(), made.end(), [](const ValueType& type) { return type.shape.numel() == 0; });
+  if (!empty) run(op, attributes, types, in, out, compute);
   return outputs;
 }
 

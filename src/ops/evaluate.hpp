@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "ops/op.hpp"
@@ -7,7 +9,9 @@
 namespace pleat {
 
 /// Runs one op on tensors, null for an absent input, in double where a tensor is f64: how constants are
-/// folded. Error as infer's, or where the op changes its inputs.
-std::vector<Tensor> evaluate(const ops::Attributes& attributes, const std::vector<const Tensor*>& inputs);
+/// folded. Error as infer's, where the op changes its inputs, or where a result has more than `most`
+/// elements.
+std::vector<Tensor> evaluate(const ops::Attributes& attributes, const std::vector<const Tensor*>& inputs,
+                             int64_t most = std::numeric_limits<int64_t>::max());
 
 }  // namespace pleat

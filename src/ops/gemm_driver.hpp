@@ -11,7 +11,7 @@ struct Matrix {
 };
 
 /// C (m, n) = A (m, k) B (k, n), then the epilogue where it is not null. Transposes are strides. C's columns
-/// are contiguous; C overlaps neither A nor B, but may be the epilogue's residual.
+/// are contiguous; C overlaps neither A, B nor the epilogue's residual: it holds sums before they are whole.
 template <class T>
 struct GemmProblem {
   int64_t m, n, k;

@@ -13,6 +13,8 @@
 namespace pleat {
 namespace {
 
+constexpr int64_t kMostPad = int64_t{1} << 41;  // no tensor has as many elements
+
 // The pads of each of x's dimensions.
 struct Pads {
   struct Dim {
@@ -56,6 +58,9 @@ Shape padded_shape(const ops::Pad& attributes, const Shape& x, const InputTypes&
     const auto& pad = each.dims[static_cast<size_t>(d)];
     if (!pad.known) y[d] = kDynamic;
     if (y[d] == kDynamic) continue;
+    if (std::max(pad.begin, pad.end) > kMostPad || std::min(pad.begin, pad.end) < -kMostPad) {
+      fail("pad: ", pad.begin, " and ", pad.end, " at dim ", d, " of ", x.str(), " are beyond ", kMostPad);
+    }
     const int64_t kept = x[d] + std::min<int64_t>(pad.begin, 0) + std::min<int64_t>(pad.end, 0);
     if (kept < 0) {
       fail("pad: ", pad.begin, " and ", pad.end, " crop more than there is of dim ", d, " of ", x.str());

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/format.hpp"
+#include "ops/binary_functions.hpp"
 #include "ops/context.hpp"
 #include "ops/known.hpp"
 
@@ -52,11 +53,13 @@ struct RangeOp {
   template <class T>
   static void run(const Attributes&, const Context<T>& context) {
     with_element_type<T>(context.out_dtype(0), [&]<class U>(U*) {
-      const U start = *context.template in<U>(0), delta = *context.template in<U>(2);
-      U* y = context.template out<U>(0);
-      parallel_for(context.out_shape(0).numel(), grain_for(1), [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) y[i] = static_cast<U>(start + static_cast<U>(i) * delta);
-      });
+      if constexpr (!std::is_same_v<U, bool>) {
+        const U start = *context.template in<U>(0), delta = *context.template in<U>(2);
+        U* y = context.template out<U>(0);
+        parallel_for(context.out_shape(0).numel(), grain_for(1), [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) y[i] = Plus()(start, Times()(static_cast<U>(i), delta));
+        });
+      }
     });
   }
 };

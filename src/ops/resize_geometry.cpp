@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/format.hpp"
+#include "ops/saturate.hpp"
 
 namespace pleat {
 namespace {
@@ -45,7 +46,7 @@ void set_by_scale(const KnownElements& scales, int k, ResizeAxis& axis) {
   if (scale == 1) axis.out = axis.in;
   // In float, as the scale is: 10 * 0.7f is 7 there, and a little less in double.
   else if (axis.in != kDynamic)
-    axis.out = static_cast<int64_t>(std::floor(static_cast<float>(axis.in) * scale));
+    axis.out = saturated<int64_t>(std::floor(static_cast<float>(axis.in) * scale));
 }
 
 void set_by_size(const KnownElements& sizes, int k, ResizeAxis& axis) {
@@ -159,7 +160,7 @@ ResizeAxes resize_axes(const Resize& attributes, const Shape& x, const ResizeInp
     } else {
       axis.scale = common;
       axis.out = common == 0 ? kDynamic
-                             : static_cast<int64_t>(std::floor(common * static_cast<double>(axis.in) + 0.5));
+                             : saturated<int64_t>(std::floor(common * static_cast<double>(axis.in) + 0.5));
     }
     axis.mapped = crops(attributes) || axis.scale != 1 || axis.in != axis.out;
   }

@@ -20,7 +20,7 @@ Shape tiled_shape(const Shape& x, const InputTypes& in, size_t repeats_input) {
   for (int d = 0; d < x.rank(); ++d) {
     const bool known = repeats.size() != kDynamic && repeats.known(d);
     if (known && repeats.integer(d) < 0) fail("tile: cannot repeat ", repeats.integer(d), " times");
-    y[d] = known && x[d] != kDynamic ? x[d] * repeats.integer(d) : kDynamic;
+    y[d] = known ? Shape{x[d], repeats.integer(d)}.numel() : kDynamic;
     if (known && repeats.integer(d) == 1) y[d] = x[d];
   }
   return y;

@@ -27,14 +27,14 @@ struct UnfoldDepthOp {
     const Shape& x = in[0]->shape;
     check_window(name, w);
     if (x.rank() != 5) fail("unfold_depth: needs an input (N, C, D, H, W), got ", x.str());
-    Shape y{kDynamic, x[1] == kDynamic ? kDynamic : x[1] * w.kernel, x[3], x[4]};
+    Shape y{kDynamic, Shape{x[1], w.kernel}.numel(), x[3], x[4]};
     if (x[2] != kDynamic) {
       const int64_t room = x[2] - reached(w, 1);
       if (room < 0) {
         fail("unfold_depth: kernel ", w.kernel, " dilation ", w.dilation, " is larger than the padded depth ",
              x[2] + w.pad_begin + w.pad_end);
       }
-      if (x[0] != kDynamic) y[0] = x[0] * (room / w.stride + 1);
+      y[0] = Shape{x[0], room / w.stride + 1}.numel();
     }
     return {{in[0]->dtype, y}};
   }

@@ -157,9 +157,9 @@ std::string varies_where_mixed(const Node& node, const Rule& rule, const Affine&
 bool is_sum(const GraphData& graph, const Node& node) {
   if (std::holds_alternative<ops::Add>(node.attributes)) return true;
   const auto* binary = std::get_if<ops::Binary>(&node.attributes);
+  if (binary == nullptr || binary->kind != ops::BinaryKind::add) return false;
   const Shape& a = graph.value(node.inputs[0]).type.shape;
-  return binary != nullptr && binary->kind == ops::BinaryKind::add && a.is_static() &&
-         a == graph.value(node.inputs[1]).type.shape;
+  return a.is_static() && a == graph.value(node.inputs[1]).type.shape;
 }
 
 Passage move_up(const GraphData& graph, const Node& node, size_t output, const Affine& affine) {

@@ -15,6 +15,9 @@ namespace {
 
 using namespace scale_shift;
 
+// A ScaleShift holds a number for each place along its dimension: that is for channels.
+constexpr int64_t kMostChannels = 1 << 20;
+
 struct Arithmetic {
   ops::BinaryKind kind;
   size_t x, constant;  // inputs
@@ -89,7 +92,8 @@ void become_affine(GraphData& graph, Node& node, ValueId x, const Affine& affine
   const Shape& shape = graph.value(x).type.shape;
   const auto dim = dimension(affine, shape);
   const auto finite = [](double value) { return std::isfinite(value); };
-  if (!dim || shape[*dim] < 1 || !std::all_of(affine.scale.begin(), affine.scale.end(), finite) ||
+  if (!dim || shape[*dim] < 1 || shape[*dim] > kMostChannels ||
+      !std::all_of(affine.scale.begin(), affine.scale.end(), finite) ||
       !std::all_of(affine.shift.begin(), affine.shift.end(), finite)) {
     return;
   }

@@ -13,10 +13,16 @@
 namespace pleat {
 namespace {
 
-// A constant may grow (Expand, Tile) this much; what is larger is cheaper to make when it is needed.
+// A constant may grow (Expand, Tile) this much, over one node and over all; what is larger is cheaper to make
+// when it is needed.
 constexpr int64_t kMostGrowth = 4, kSmall = 4096;
 
-bool foldable(const GraphData& graph, const Node& node) {
+int64_t most_elements(int64_t from) {
+  return std::max(kSmall, kMostGrowth * from);
+}
+
+// `most`: elements of a result.
+bool foldable(const GraphData& graph, const Node& node, int64_t most) {
   const OpDef& op = definition(node.attributes);
   if (op.run_f32 == nullptr && !op.is_view) return false;
   if (op.mutated != nullptr) {
@@ -34,7 +40,7 @@ bool foldable(const GraphData& graph, const Node& node) {
   return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
     if (is_output(graph, output)) return false;
     const Shape& shape = graph.value(output).type.shape;
-    return shape.is_static() && shape.numel() <= std::max(kSmall, kMostGrowth * in);
+    return shape.is_static() && shape.numel() <= std::min(most, most_elements(in));
   });
 }
 
@@ -102,8 +108,12 @@ void become_constant(ValueInfo& value, Tensor data) {
 
 void run(GraphData& graph, PassContext& context) {
   std::vector<ValueId> made;
+  int64_t given = 0;
+  for (const ValueInfo& value : graph.values) {
+    if (value.kind == ValueKind::constant) given += value.type.shape.numel();
+  }
   for (Node& node : graph.nodes) {
-    if (!foldable(graph, node)) continue;
+    if (!foldable(graph, node, most_elements(given))) continue;
     const std::vector<Tensor> results = compute(graph, node);
     if (std::holds_alternative<ops::BatchNorm>(node.attributes)) {
       const std::string constant = graph.value(node.inputs[0]).name;

@@ -54,7 +54,7 @@ void set_vector(GraphData& graph, Node& node, size_t i, const char* name, const 
 }  // namespace
 
 std::optional<LinearView> linear_view(const GraphData& graph, const Node& node) {
-  if (node.inputs.size() <= kWeight) return std::nullopt;
+  if (input_of(node, kWeight) == kAbsent) return std::nullopt;
   const Shape& weight = graph.value(node.inputs[kWeight]).type.shape;
   if (const auto* conv = std::get_if<ops::Conv>(&node.attributes)) {
     return LinearView{.outputs_first = true,

@@ -15,7 +15,10 @@ void run(GraphData& graph, PassContext&) {
     if (!std::holds_alternative<ops::MatMul>(node.attributes) || !is_constant(graph, node.inputs[1]))
       continue;
     const ValueInfo& matrix = graph.value(node.inputs[1]);
-    if (matrix.type.shape.rank() != 2 || graph.value(node.inputs[0]).type.shape.rank() < 2) continue;
+    if (matrix.type.shape.rank() != 2 || matrix.data.numel() == 0 ||
+        graph.value(node.inputs[0]).type.shape.rank() < 2) {
+      continue;
+    }
     const Tensor transposed = evaluate(ops::Transpose{}, {&matrix.data})[0];
     const ValueId weight = add_constant(graph, matrix.name + ".transposed", transposed);
     node.attributes = ops::Linear{};

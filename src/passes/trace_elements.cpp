@@ -13,6 +13,7 @@ namespace pleat {
 namespace {
 
 constexpr int64_t kMostElements = 1 << 22;
+constexpr const char* kTooLarge = "is too large to be followed";
 
 template <class... Op>
 bool is_any(const ops::Attributes& attributes) {
@@ -31,6 +32,7 @@ std::string view_sizes(Shape& x, Shape& y) {
   const bool simple = dynamic(x) == 1 && dynamic(y) == 1 && x[0] == kDynamic && y[0] == kDynamic;
   const int64_t p = simple ? x.product(1, x.rank()) : 0, q = simple ? y.product(1, y.rank()) : 0;
   if (p <= 0 || q <= 0) return "has sizes that are known only when it runs";
+  if (p > kMostElements || q > kMostElements) return kTooLarge;
   const int64_t all = std::lcm(p, q);
   x[0] = all / p;
   y[0] = all / q;
@@ -56,7 +58,7 @@ Trace trace_view(const GraphData& graph, const Node& node) {
   Shape x = graph.value(node.inputs[0]).type.shape, y = graph.value(node.outputs[0]).type.shape;
   const std::string unknown = view_sizes(x, y);
   if (!unknown.empty()) return refused(node, unknown);
-  if (x.numel() > kMostElements) return refused(node, "is too large to be followed");
+  if (x.numel() > kMostElements) return refused(node, kTooLarge);
   std::vector<int64_t> sources(static_cast<size_t>(x.numel()));
   std::iota(sources.begin(), sources.end(), 0);
   return {.inputs = {{x, 0}}, .outputs = {y}, .sources = {sources}};
@@ -94,7 +96,7 @@ Trace trace_elements(const GraphData& graph, const Node& node, const Affine& aff
     if (is_data(node, i)) {
       t.inputs[i] = {sizes_for(node, type.shape, affine), count};
       count += t.inputs[i].shape.numel();
-      if (count > kMostElements) return refused(node, "is too large to be followed");
+      if (count > kMostElements) return refused(node, kTooLarge);
       tensors[i] = numbered(t.inputs[i].shape, t.inputs[i].first);
     } else if (type.known != nullptr && !type.known->unknown.defined()) {
       tensors[i] = type.known->values;
@@ -114,13 +116,13 @@ Trace trace_elements(const GraphData& graph, const Node& node, const Affine& aff
     operands[kPadValue] = &tensors[kPadValue];
   }
   try {
-    for (const Tensor& output : evaluate(node.attributes, operands)) {
+    for (const Tensor& output : evaluate(node.attributes, operands, kMostElements)) {
       if (output.numel() == 0) return refused(node, "has sizes that are known only when it runs");
       t.outputs.push_back(output.shape());
       t.sources.push_back(as_sources(output));
     }
   } catch (const Error&) {
-    return refused(node, "has sizes that are known only when it runs");
+    return refused(node, "has sizes that are too large, or known only when it runs");
   }
   return t;
 }

@@ -1,14 +1,12 @@
 #include "pleat/shape.hpp"
 
-#include <limits>
-
 #include "base/format.hpp"
 
 namespace pleat {
 namespace {
 
-// Elements that can be counted, and their bytes too.
-constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 8;
+// Beyond any memory; the bytes of as many elements, and the products of m n and n k and k m, fit 64 bits.
+constexpr int64_t kMost = int64_t{1} << 41;
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/format.hpp"
+#include "tensor/element_type.hpp"
 
 namespace pleat {
 namespace {
@@ -17,23 +18,6 @@ void convert(const Tensor& from, Tensor& to) {
   const From* source = from.data<From>();
   std::transform(source, source + from.numel(), to.data<To>(),
                  [](From value) { return static_cast<To>(value); });
-}
-
-// Calls body with a null pointer to the element's type.
-template <class Body>
-void with_type(DType dtype, const Body& body) {
-  switch (dtype) {
-    case DType::f32:
-      return body(static_cast<float*>(nullptr));
-    case DType::f64:
-      return body(static_cast<double*>(nullptr));
-    case DType::i64:
-      return body(static_cast<int64_t*>(nullptr));
-    case DType::i32:
-      return body(static_cast<int32_t*>(nullptr));
-    case DType::boolean:
-      return body(static_cast<bool*>(nullptr));
-  }
 }
 
 }  // namespace

@@ -248,3 +248,19 @@ TEST_CASE("evaluate counts what it should") {
   CHECK(contains(fault([&] { evaluate(model, data); }), "label 3 at position 1"));
   CHECK(model.training());
 }
+
+TEST_CASE("predict and evaluate reach every item where the batch is fixed and does not divide their number") {
+  Graph graph;
+  graph.output("y", graph.add(Flatten{}, {graph.input("x", {2, 3})}));
+  Model model(std::move(graph));
+  const Tensor inputs = Tensor::from<float>({3, 3}, {0, 1, 1, 5, 0, 0, 0, 0, 7});
+  const Tensor classes = predict(model, inputs);
+  REQUIRE(classes.shape() == Shape{3});
+  CHECK((std::vector<int64_t>(classes.span<int64_t>().begin(), classes.span<int64_t>().end()) ==
+         std::vector<int64_t>{1, 0, 2}));
+  CHECK(model.training());
+  CHECK(evaluate(model, {inputs, Tensor::from<int64_t>({3}, {0, 1, 2}), 3}).accuracy ==
+        doctest::Approx(1.0 / 3));
+  CHECK(contains(fault([&] { predict(model, Tensor({0, 3})); }), "predict: the data set is empty"));
+  CHECK(contains(fault([&] { predict(model, inputs, 0); }), "predict: the batch size"));
+}

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "graph/graph_data.hpp"
+#include "pleat/certify.hpp"
 #include "pleat/model.hpp"
 #include "support/damage.hpp"
 #include "support/onnx_model.hpp"
@@ -272,6 +273,9 @@ TEST_CASE("onnx: graphs that are no graphs are refused") {
   OnnxModel nothing;
   nothing.input("x", {1});
   CHECK(contains(nothing.fault(), "no outputs"));
+  OnnxModel aimless;
+  aimless.input("x", {1}).node(OnnxNode("Dropout", {"x"}, {}, "drop")).output("x");
+  CHECK(contains(aimless.fault(), "'drop' (Dropout, opset 17): has no outputs"));
   OnnxModel huge;
   huge.input("x", {int64_t{1} << 40, int64_t{1} << 40}).output("x");
   CHECK(contains(huge.fault(), "input 'x'"));
@@ -319,6 +323,85 @@ TEST_CASE("onnx: a damaged file is an Error or another model, never a crash") {
   CHECK(rejected_changes(bytes, bytes.size(), 2000, 7, read) > 200);
   CHECK_THROWS_AS(read_onnx(folder / "absent.onnx"), Error);
   CHECK_THROWS_AS(read_onnx(folder.path()), Error);
+}
+
+TEST_CASE("onnx: sizes that a file only names take no memory when it is read and folded") {
+  const int64_t huge = int64_t{1} << 38;
+  OnnxModel padded;
+  padded.input("x", {1, 2, 2}).initializer("pads", whole({0, 0, 0, 0, 0, huge}));
+  padded.initializer("two", vector({2, 2})).initializer("one", vector({1, 1}));
+  padded.node(OnnxNode("Pad", {"x", "pads"}, {"wide"}));
+  padded.node(OnnxNode("BatchNormalization", {"wide", "two", "one", "one", "one"}, {"y"})).output("y");
+  CHECK(fold(padded.read()).ir().nodes.size() == 2);
+
+  OnnxModel expanded;
+  expanded.input("x", {1, 1}).initializer("shape", whole({1, huge})).initializer("two", vector({2}));
+  expanded.node(OnnxNode("Expand", {"x", "shape"}, {"wide"}));
+  expanded.node(OnnxNode("Mul", {"wide", "two"}, {"y"})).output("y");
+  CHECK(fold(expanded.read()).ir().nodes.size() == 2);
+
+  // Rows of 5^17 and of 3 * 2^38 meet in more ways than 64 bits can count.
+  OnnxModel viewed;
+  viewed.input("x", {kDynamic, 762939453125}).initializer("shape", whole({-1, 3, huge}));
+  viewed.initializer("s", vector({1, 2, 3}));
+  viewed.node(OnnxNode("Reshape", {"x", "shape"}, {"rows"}));
+  viewed.node(OnnxNode("BatchNormalization", {"rows", "s", "s", "s", "s"}, {"y"})).output("y");
+  CHECK(fold(viewed.read()).ir().nodes.size() == 2);
+
+  OnnxModel empty;
+  empty.input("x", {kDynamic, 0}).initializer("w", Tensor({0, huge})).initializer("c", vector({1}));
+  empty.node(OnnxNode("Gemm", {"x", "w", "c"}, {"y"})).output("y");
+  CHECK(fold(empty.read()).ir().nodes.size() == 2);
+}
+
+TEST_CASE("onnx: sizes beyond any memory are refused where they are made") {
+  const int64_t huge = int64_t{1} << 62;
+  const auto fault = [](const OnnxNode& node, const Tensor& sizes) {
+    OnnxModel model;
+    model.input("x", {1, 4, 2, 2}).initializer("sizes", sizes).node(node).output("y");
+    return model.fault();
+  };
+  CHECK(
+      contains(fault(OnnxNode("Tile", {"x", "sizes"}, {"y"}), whole({1, huge, 1, 1})), "too many elements"));
+  CHECK(
+      contains(fault(OnnxNode("ConstantOfShape", {"sizes"}, {"y"}), whole({0, huge})), "too many elements"));
+  CHECK(contains(fault(OnnxNode("Expand", {"x", "sizes"}, {"y"}), whole({huge, 1, 1, 1, 1})),
+                 "too many elements"));
+  CHECK(contains(fault(OnnxNode("Resize", {"x", "", "sizes"}, {"y"}), vector({9e5f, 9e5f, 9e5f, 9e5f})),
+                 "too many elements"));
+  CHECK(contains(fault(OnnxNode("DepthToSpace", {"x"}, {"y"}).set("blocksize", int64_t{1} << 32), whole({})),
+                 "too many elements"));
+  CHECK(contains(fault(OnnxNode("Pad", {"x", "sizes"}, {"y"}), whole({0, 0, 0, huge, 0, 0, 0, huge})),
+                 "pad: 4611686018427387904"));
+  CHECK(contains(fault(OnnxNode("MaxPool", {"x"}, {"y"})
+                           .set("kernel_shape", std::vector<int64_t>{1, 1})
+                           .set("strides", std::vector<int64_t>{1, huge}),
+                       whole({})),
+                 "strides cannot hold"));
+}
+
+TEST_CASE("onnx: a batch normalization behind a node that lacks an optional input folds or stays") {
+  OnnxModel model;
+  model.input("x", {1, 2, 2, 2})
+      .initializer("scales", vector({1, 1, 2, 2}))
+      .initializer("one", vector({1, 1}));
+  model.node(OnnxNode("Resize", {"x", "", "scales"}, {"large"}));
+  model.node(OnnxNode("BatchNormalization", {"large", "one", "one", "one", "one"}, {"y"})).output("y");
+  CHECK(fold(model.read()).ir().nodes.size() == 2);
+}
+
+TEST_CASE("onnx: constants that grow in steps are made when the network runs") {
+  OnnxModel model;
+  model.input("x", {1}).initializer("c0", Tensor({1, 4096})).initializer("four", whole({4, 1}));
+  for (const char* const step : {"c0", "c1", "c2", "c3"}) {
+    const std::string next = {'c', static_cast<char>(step[1] + 1)};
+    model.node(OnnxNode("Tile", {step, "four"}, {next}));
+  }
+  model.node(OnnxNode("ReduceSum", {"c4"}, {"sum"})).node(OnnxNode("Add", {"x", "sum"}, {"y"})).output("y");
+  const Graph folded = fold(model.read());
+  for (const ValueInfo& value : folded.ir().values) {
+    if (value.data.defined()) CHECK(value.data.numel() <= 5 * 4096);
+  }
 }
 
 TEST_CASE("onnx: a tensor file holds one tensor") {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/format.hpp"
+#include "formats/onnx/tensor.hpp"
 #include "graph/edit.hpp"
 #include "pleat/certify.hpp"
 #include "pleat/models.hpp"
@@ -24,9 +25,21 @@ namespace {
 
 constexpr double kModelTolerance = 5e-6;  // sums may be fused and ordered differently
 
+/// Each initializer of the file is read by a node.
+void check_initializers(const std::filesystem::path& file) {
+  onnx::ModelProto model;
+  REQUIRE(model.ParseFromString(read_bytes(file)));
+  std::set<std::string> read;
+  for (const auto& node : model.graph().node()) read.insert(node.input().begin(), node.input().end());
+  for (const auto& tensor : model.graph().initializer()) {
+    CHECK_MESSAGE(read.count(tensor.name()) == 1, tensor.name(), " is not read");
+  }
+}
+
 Graph round_trip(const Graph& graph, int opset) {
   const TemporaryFolder folder;
   write_onnx(folder / "model.onnx", graph, {.opset = opset});
+  check_initializers(folder / "model.onnx");
   return read_onnx(folder / "model.onnx");
 }
 
@@ -99,6 +112,7 @@ TEST_CASE("onnx: every op with an ONNX form comes back") {
         refused.insert(definition(op_case.attributes).name);
         continue;
       }
+      check_initializers(folder / "op.onnx");
       const std::vector<Tensor> got = run(read_onnx(folder / "op.onnx"), inputs);
       for (size_t i = 0; i < expected.size(); ++i) {
         REQUIRE(got[i].shape() == expected[i].shape());

@@ -11,14 +11,14 @@ namespace pleat::test {
 namespace {
 
 /// custom (6, 8, 3), trained, as ONNX with its BatchNorm.
-std::string exported_blobs(const Folder& folder) {
+std::string exported_blobs(const TemporaryFolder& folder) {
   const std::string weights = trained_blobs(folder);
   result_of(pleat_in(folder, {"export", "custom", "blobs.onnx", "--weights", weights, "--json"}));
   return "blobs.onnx";
 }
 
 TEST_CASE("export and fold write files that the other commands take") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string file = exported_blobs(folder);
   const json made = result_of(pleat_in(
       folder, {"fold", file, "folded.onnx", "--report", "report.json", "--data", "csv:blobs.csv", "--json"}));
@@ -45,7 +45,7 @@ TEST_CASE("export and fold write files that the other commands take") {
 }
 
 TEST_CASE("a file runs, folded and unfolded, to the same outputs as the network it came from") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string file = exported_blobs(folder);
   const Tensor input = Tensor::from<float>({2, 6}, {1, 2, 3, 4, 5, 6, -1, 0, 1, 0, -1, 0});
   write_npy(folder / "x.npy", input);
@@ -65,7 +65,7 @@ TEST_CASE("a file runs, folded and unfolded, to the same outputs as the network 
 }
 
 TEST_CASE("a file is trained on, its weights kept, and exported again") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string file = exported_blobs(folder);
   const json trained = result_of(pleat_in(folder, {"train", file, "--data", "csv:blobs.csv", "--epochs", "2",
                                                    "--batch", "16", "--out", "tuned", "--json"}));
@@ -80,7 +80,7 @@ TEST_CASE("a file is trained on, its weights kept, and exported again") {
 }
 
 TEST_CASE("normalization given on the command line is that of a checkpoint") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string file = exported_blobs(folder);
   const std::vector<std::string> evaluate = {"eval", file, "--data", "csv:blobs.csv", "--json"};
   auto normalized = evaluate;
@@ -96,7 +96,7 @@ TEST_CASE("normalization given on the command line is that of a checkpoint") {
 }
 
 TEST_CASE("a network that cannot be certified is not written, and the exit code says so") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string file = exported_blobs(folder);
   const ProcessResult strict = pleat_in(folder, {"fold", file, "folded.onnx", "--tolerance", "1e-12"});
   CHECK(strict.exit_code == 1);
@@ -105,7 +105,7 @@ TEST_CASE("a network that cannot be certified is not written, and the exit code 
 }
 
 TEST_CASE("info draws the graph") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const ProcessResult drawn = pleat_in(folder, {"info", "mymodel", "--dot"});
   CHECK(drawn.exit_code == 0);
   CHECK(drawn.out.starts_with("digraph {"));
@@ -114,7 +114,7 @@ TEST_CASE("info draws the graph") {
 }
 
 TEST_CASE("files that are missing, cut off or no networks are said") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string file = exported_blobs(folder);
   check_fails(pleat_in(folder, {"info", "none.onnx"}), "none.onnx");
   fs::copy_file(folder / file, folder / "cut.onnx");

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "support/temporary_folder.hpp"
 #include "tools/process.hpp"
 
 namespace pleat::test {
@@ -20,25 +20,6 @@ namespace pleat::test {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-/// A folder that lives as long as a test.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "pleat-tool-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  fs::path operator/(const std::string& name) const { return path_ / name; }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
 inline const std::vector<std::string> kVariables = {std::string("PLEAT_DATA=") + PLEAT_SOURCE_DIR + "/data"};
 
 inline std::vector<std::string> command(std::vector<std::string> arguments) {
@@ -46,7 +27,7 @@ inline std::vector<std::string> command(std::vector<std::string> arguments) {
   return arguments;
 }
 
-inline ProcessResult pleat_in(const Folder& folder, const std::vector<std::string>& arguments) {
+inline ProcessResult pleat_in(const TemporaryFolder& folder, const std::vector<std::string>& arguments) {
   return run_process(command(arguments), folder.path(), kVariables);
 }
 
@@ -100,7 +81,7 @@ inline std::vector<std::string> train_blobs(const std::string& out,
 }
 
 /// Where a training run of three epochs left its best weights.
-inline std::string trained_blobs(const Folder& folder) {
+inline std::string trained_blobs(const TemporaryFolder& folder) {
   write_blobs(folder / "blobs.csv");
   result_of(pleat_in(folder, train_blobs("run", {"--epochs", "3", "--json"})));
   return "run/best.safetensors";

@@ -47,7 +47,7 @@ bool wait_for_output(const Process& process, const std::string& text) {
 }  // namespace
 
 TEST_CASE("help names every option of the contract") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const ProcessResult all = pleat_in(folder, {"--help"});
   CHECK(all.exit_code == 0);
   const std::vector<std::pair<std::string, std::vector<std::string>>> commands = {
@@ -75,7 +75,7 @@ TEST_CASE("help names every option of the contract") {
 }
 
 TEST_CASE("train, eval, fold, run: files, JSON, and results that agree") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_blobs(folder / "blobs.csv");
   const json trained = result_of(
       pleat_in(folder, train_blobs("run", {"--epochs", "4", "--lr", "0.1", "--optimizer", "sgd", "--schedule",
@@ -118,7 +118,7 @@ TEST_CASE("train, eval, fold, run: files, JSON, and results that agree") {
 }
 
 TEST_CASE("run reads and writes NumPy arrays, on request normalized as in training") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string weights = trained_blobs(folder);
   constexpr int64_t kItems = 5;
   std::vector<float> values(kItems * 6);
@@ -169,7 +169,7 @@ TEST_CASE("run reads and writes NumPy arrays, on request normalized as in traini
 }
 
 TEST_CASE("bench and info: JSON keys, both graph modes") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::vector<std::string> timed = {"median_us", "min_us",  "p99_us", "items_per_s",
                                           "first_us",  "load_ms", "peak_mb"};
   for (const char* mode : {"--json", "--unfolded", "--train"}) {
@@ -250,7 +250,7 @@ TEST_CASE("bench --profile and --trace: every step, its speed, and a file for Ch
 }
 
 TEST_CASE("wrong arguments are said, with what would be right") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_blobs(folder / "blobs.csv", 30);
   check_fails(pleat_in(folder, {}), "--help");
   check_fails(pleat_in(folder, {"teach"}), "--help");
@@ -277,7 +277,7 @@ TEST_CASE("wrong arguments are said, with what would be right") {
 }
 
 TEST_CASE("files that are missing, cut off, damaged or another network's are said") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string weights = trained_blobs(folder);
   const auto evaluate = [&](const std::string& model, const std::string& file, const std::string& data) {
     return pleat_in(folder, {"eval", model, "--weights", file, "--data", data});
@@ -312,7 +312,7 @@ TEST_CASE("files that are missing, cut off, damaged or another network's are sai
 }
 
 TEST_CASE("a run killed at any moment and resumed ends with the bits of one never killed") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_blobs(folder / "blobs.csv", 2000);
   const std::vector<std::string> options = {
       "--epochs", "12", "--checkpoint-steps", "7", "--optimizer", "adamw", "--seed", "5"};
@@ -337,7 +337,7 @@ TEST_CASE("a run killed at any moment and resumed ends with the bits of one neve
 }
 
 TEST_CASE("Ctrl-C saves, says so, and the run can go on") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_blobs(folder / "blobs.csv", 2000);
   const std::vector<std::string> options = {"--epochs", "2000", "--resume"};
   for (const int number : {SIGINT, SIGTERM}) {

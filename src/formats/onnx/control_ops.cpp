@@ -28,7 +28,6 @@ Tensor constant_value(NodeImport& node) {
 
 std::vector<ValueId> constant(NodeImport& node) {
   Tensor value = constant_value(node);
-  if (node.output_count() == 0) return {};
   GraphImport& importer = node.importer();
   return {add_constant(importer.graph(), importer.unique_data_name(node.output_name(0)), std::move(value))};
 }

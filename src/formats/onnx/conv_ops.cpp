@@ -111,7 +111,7 @@ TransposeSizes read_sizes(NodeImport& node, const Operands& in) {
       values.erase(values.begin(), values.begin() + 2);
     if (values.size() != count) node.fail(name, " has ", values.size(), " entries, ", count, " are needed");
     for (const int64_t value : values) {
-      if (value < 0 || value > (int64_t{1} << 31)) node.fail(name, " cannot hold ", value);
+      if (value < 0 || value > (1 << 20)) node.fail(name, " cannot hold ", value);
     }
     return values;
   };

@@ -109,6 +109,7 @@ void GraphImport::read_nodes(const onnx::GraphProto& message) {
 }
 
 void GraphImport::read_node(const onnx::NodeProto& message) {
+  if (message.output_size() == 0) fail("has no outputs");
   const auto first_new = static_cast<ValueId>(graph_.values.size());
   NodeImport node(message, opset_, *this);
   const Operator& op = find_operator(message.domain(), message.op_type(), opset_);

@@ -23,7 +23,9 @@ Tensor scaled(const Tensor& matrix, double factor, bool transposed) {
 /// The known matrix of input 1 as a Linear's weight, factor times it; kAbsent where it is none.
 ValueId linear_weight(NodeImport& node, double factor, bool stored_transposed) {
   const std::optional<Tensor> matrix = node.known(1);
-  if (!matrix || matrix->shape().rank() != 2 || matrix->dtype() != DType::f32) return kAbsent;
+  if (!matrix || matrix->shape().rank() != 2 || matrix->dtype() != DType::f32 || matrix->numel() == 0) {
+    return kAbsent;
+  }
   if (factor == 1 && stored_transposed) return node.parameter(1);
   return node.derived_parameter(1, concat("linear ", factor, stored_transposed),
                                 [&] { return scaled(*matrix, factor, !stored_transposed); });

@@ -6,7 +6,7 @@ namespace pleat::formats {
 namespace {
 
 // Sizes above this are damage, and would overflow in the arithmetic on them.
-constexpr int64_t kLargest = int64_t{1} << 31;
+constexpr int64_t kLargest = 1 << 20;
 
 std::vector<int64_t> sizes(NodeImport& node, const char* name, size_t count, int64_t least,
                            int64_t otherwise) {

@@ -86,8 +86,10 @@ Names write(NodeWriter& node, const ops::Conv& op) {
   const int rank = node.shape(kX).rank();
   OnnxAttributes attributes = window_attributes(fixed_window(op.window, node.shape(kX)), rank);
   attributes.push_back({"group", op.groups});
-  std::string x = node.in(kX), bias = node.in(kBias);
-  if (node.has(kPad)) {
+  std::string x = node.in(kX), bias;
+  if (!node.has(kPad)) {
+    bias = node.in(kBias);
+  } else {
     bias = node.constant(bias_over_padding(node, op.groups));
     x = node.add("Sub", {x, node.constant(along_channels(*node.data(kPad), rank))});
   }

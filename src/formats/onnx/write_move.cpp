@@ -144,8 +144,10 @@ Names write(NodeWriter& node, const ops::Gather& op) {
 // Pads are for every dimension: axes came with opset 18.
 Names write(NodeWriter& node, const ops::Pad& op) {
   constexpr size_t kPads = 1, kValue = 2, kAxes = 3;
-  std::string pads = node.in_as(kPads, DType::i64);
-  if (node.has(kAxes)) {
+  std::string pads;
+  if (!node.has(kAxes)) {
+    pads = node.in_as(kPads, DType::i64);
+  } else {
     const auto given = node.known(kPads), axes = node.known(kAxes);
     if (!given || !axes) fail("pads for some axes that are not constant need opset 18");
     const int rank = node.shape(0).rank();
