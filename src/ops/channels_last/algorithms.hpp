@@ -17,13 +17,13 @@ struct ConvOperands {
 };
 
 /// Sums over the window where it lies, one product for all its taps (kernels' `product`). Any window and any
-/// number of groups.
+/// number of groups. Where the window is padded, so is a copy of the image: of a task's rows, or where
+/// several tasks share rows, of the whole image beforehand.
 struct DirectConv {
   ConvShape shape;
   int64_t nr;                        ///< columns in a panel of packed weights
-  bool copies;                       ///< bands of the image are copied, to be padded or to keep rows from
-                                     ///< meeting in the same cache sets
-  int64_t row_stride, pixel_stride;  ///< of what is read: the image, or the copy
+  bool padded;                       ///< reads a padded copy
+  int64_t row_stride;                ///< of what is read
   int64_t taps, depth;               ///< neighbouring taps whose data is contiguous count as one
   int64_t band_rows, block_columns;  ///< output rows and channels of a task
   int64_t block_pixels;              ///< that stay in the second cache while panels of weights pass by
@@ -38,13 +38,16 @@ struct DirectConv {
 
  private:
   int64_t columns() const { return shape.out_channels; }
-  int64_t band_elements() const;
+  int64_t column_blocks() const { return divide_up(columns(), block_columns); }
+  bool copies_beforehand() const { return padded && column_blocks() > 1; }
+  int64_t read_rows(int64_t rows) const;
+  /// Rows [first, first + rows) of the padded image.
   template <class T>
-  const T* copy_band(const T* image, int64_t first_row, int64_t rows, T* band) const;
+  void copy_rows(const T* image, int64_t first, int64_t rows, T* to) const;
 };
 
 /// Winograd's F(m x m, 3 x 3): fewer multiplications, each rounded a little more. One group, stride and
-/// dilation 1.
+/// dilation 1. Where several tasks share tiles, these are transformed beforehand.
 struct WinogradConv {
   ConvShape shape;
   int64_t nr, m;
@@ -61,6 +64,20 @@ struct WinogradConv {
   void pack(const kernels::KernelTable<T>& kernels, const T* weight, T* packed) const;
   template <class T>
   void run(const Context<T>& context, const ConvOperands<T>& operands) const;
+
+ private:
+  struct Block {
+    int64_t first, tiles, column, columns;
+  };
+  int64_t column_blocks() const { return divide_up(shape.out_channels, block_columns); }
+  bool transforms_beforehand() const { return column_blocks() > 1; }
+  int64_t tile_stride() const { return round_up(shape.in_channels, 16); }
+  int64_t block_elements() const { return elements() * block_tiles * tile_stride(); }
+  template <class T>
+  void transform_input(const Context<T>& context, const T* x, int64_t tile, T* v, int64_t stride) const;
+  template <class T>
+  void transform_output(const Context<T>& context, const ConvOperands<T>& operands, const Block& block,
+                        const T* products) const;
 };
 
 /// One channel in and out of each group, a vector of channels at once.

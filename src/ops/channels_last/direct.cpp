@@ -9,18 +9,13 @@ constexpr int64_t kTasks = 16;  // enough for the threads there may be
 constexpr int64_t kTaskMultiplyAdds = 1 << 19;
 constexpr int64_t kTaskPixels = 96;           // fewer would leave weights read too seldom
 constexpr int64_t kBlockElements = 96 << 10;  // of the image, in the second cache
+constexpr int64_t kFewestPixels = 16;
 constexpr int64_t kCopyElements = 64 << 10;
-constexpr int64_t kPageElements = 1024;  // rows so far apart share cache sets
-constexpr int64_t kLine = 16;
 
-bool is_padded(const ConvShape& shape) {
-  const ops::Window& w = shape.window;
+bool is_padded(const ops::Window& w) {
   return w.pad_begin[0] > 0 || w.pad_begin[1] > 0 || w.pad_end[0] > 0 || w.pad_end[1] > 0;
 }
 
-int64_t read_rows(const ConvShape& shape, int64_t rows) {
-  return (rows - 1) * shape.window.stride[0] + (shape.window.kernel[0] - 1) * shape.window.dilation[0] + 1;
-}
 int64_t read_columns(const ConvShape& shape) {
   return (shape.out[1] - 1) * shape.window.stride[1] +
          (shape.window.kernel[1] - 1) * shape.window.dilation[1] + 1;
@@ -31,24 +26,23 @@ int64_t read_columns(const ConvShape& shape) {
 DirectConv::DirectConv(const ConvShape& given, int64_t panel) : shape(given), nr(panel) {
   const ops::Window& w = shape.window;
   const int64_t channels = shape.groups * shape.in_channels;
-  const bool pages = channels % kPageElements == 0;
-  copies = is_padded(shape) || pages;
-  pixel_stride = copies && pages ? channels + kLine : channels;
-  row_stride = (copies ? read_columns(shape) : shape.in[1]) * pixel_stride;
-  const bool joined = shape.groups == 1 && w.dilation[1] == 1 && (!pages || w.kernel[1] == 1);
+  padded = is_padded(w);
+  row_stride = (padded ? read_columns(shape) : shape.in[1]) * channels;
+  const bool joined = shape.groups == 1 && w.dilation[1] == 1;
   taps = joined ? w.kernel[0] : shape.kernel_size();
   depth = joined ? w.kernel[1] * channels : shape.in_channels;
 
   const auto tasks = [&] {
-    return shape.batch * shape.groups * divide_up(shape.out[0], band_rows) *
-           divide_up(columns(), block_columns);
+    return shape.batch * shape.groups * divide_up(shape.out[0], band_rows) * column_blocks();
   };
   const auto halves = [&] {
     return band_rows * shape.out[1] * block_columns * taps * depth >= 2 * kTaskMultiplyAdds;
   };
   band_rows = std::max<int64_t>(1, shape.out[0]);
   block_columns = round_up(columns(), nr);
-  while (band_rows > 1 && copies && band_elements() > kCopyElements) band_rows = divide_up(band_rows, 2);
+  while (padded && band_rows > 1 && read_rows(band_rows) * row_stride > kCopyElements) {
+    band_rows = divide_up(band_rows, 2);
+  }
   while (tasks() < kTasks && halves()) {
     if (band_rows > 1 && band_rows * shape.out[1] >= 2 * kTaskPixels) {
       band_rows = divide_up(band_rows, 2);
@@ -58,21 +52,27 @@ DirectConv::DirectConv(const ConvShape& given, int64_t panel) : shape(given), nr
       break;
     }
   }
-  block_pixels = std::max<int64_t>(kLine, kBlockElements / channels / w.stride[0] / w.stride[1]);
+  block_pixels = std::max(kFewestPixels, kBlockElements / channels / w.stride[0] / w.stride[1]);
 }
 
-int64_t DirectConv::band_elements() const {
-  return read_rows(shape, band_rows) * row_stride;
+int64_t DirectConv::read_rows(int64_t rows) const {
+  return (rows - 1) * shape.window.stride[0] + (shape.window.kernel[0] - 1) * shape.window.dilation[0] + 1;
 }
 
 int64_t DirectConv::packed_elements() const {
   return shape.groups * round_up(columns(), nr) * taps * depth;
 }
 
+// Shared: offsets of the taps, then the copies made beforehand. A worker's: places of a task's pixels, then
+// its own copy.
 Workspace DirectConv::workspace(size_t element) const {
-  const auto pixels = static_cast<size_t>(round_up(band_rows * shape.out[1], 8) * int64_t{sizeof(int64_t)});
-  const size_t band = copies ? static_cast<size_t>(band_elements()) * element : 0;
-  return {static_cast<size_t>(taps) * sizeof(int64_t), pixels + band};
+  const auto bytes = [&](int64_t offsets, int64_t elements) {
+    return static_cast<size_t>(round_up(offsets, 8)) * sizeof(int64_t) +
+           static_cast<size_t>(elements) * element;
+  };
+  const int64_t images = copies_beforehand() ? shape.batch * read_rows(shape.out[0]) * row_stride : 0;
+  const int64_t band = padded && !copies_beforehand() ? read_rows(band_rows) * row_stride : 0;
+  return {bytes(taps, images), bytes(band_rows * shape.out[1], band)};
 }
 
 template <class T>
@@ -91,66 +91,72 @@ void DirectConv::pack(const kernels::KernelTable<T>& kernels, const T* weight, T
 }
 
 template <class T>
-const T* DirectConv::copy_band(const T* image, int64_t first_row, int64_t rows, T* band) const {
+void DirectConv::copy_rows(const T* image, int64_t first, int64_t rows, T* to) const {
   const int64_t channels = shape.groups * shape.in_channels, width = read_columns(shape);
   const int64_t left = std::min(width, shape.window.pad_begin[1]);
   const int64_t inside = std::min(width - left, shape.in[1]);
-  const int64_t top = first_row * shape.window.stride[0] - shape.window.pad_begin[0];
-  for (int64_t r = 0; r < read_rows(shape, rows); ++r) {
-    T* to = band + r * row_stride;
-    if (top + r < 0 || top + r >= shape.in[0]) {
+  for (int64_t r = 0; r < rows; ++r, to += row_stride) {
+    const int64_t row = first + r - shape.window.pad_begin[0];
+    if (row < 0 || row >= shape.in[0]) {
       std::fill(to, to + row_stride, T(0));
       continue;
     }
-    const T* from = image + (top + r) * shape.in[1] * channels;
-    std::fill(to, to + left * pixel_stride, T(0));
-    to += left * pixel_stride;
-    if (pixel_stride == channels) {
-      std::copy(from, from + inside * channels, to);
-    } else {
-      for (int64_t q = 0; q < inside; ++q) {
-        std::copy(from + q * channels, from + (q + 1) * channels, to + q * pixel_stride);
-      }
-    }
-    std::fill(to + inside * pixel_stride, to + (width - left) * pixel_stride, T(0));
+    const T* from = image + row * shape.in[1] * channels;
+    T* const begin = to + left * channels;
+    std::fill(to, begin, T(0));
+    std::copy(from, from + inside * channels, begin);
+    std::fill(begin + inside * channels, to + row_stride, T(0));
   }
-  return band;
 }
 
 template <class T>
 void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
   const ops::Window& w = shape.window;
   const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * columns();
-  const int64_t bands = divide_up(shape.out[0], band_rows), blocks = divide_up(columns(), block_columns);
+  const int64_t bands = divide_up(shape.out[0], band_rows), blocks = column_blocks();
+  const int64_t all_rows = read_rows(shape.out[0]), image_size = shape.in_plane() * channels;
   auto* const offsets = context.template workspace<int64_t>();
+  auto* const copies = reinterpret_cast<T*>(offsets + round_up(taps, 8));
   for (int64_t t = 0; t < taps; ++t) {
     const int64_t per_row = taps / w.kernel[0];
-    offsets[t] = t / per_row * w.dilation[0] * row_stride + t % per_row * w.dilation[1] * pixel_stride;
+    offsets[t] = t / per_row * w.dilation[0] * row_stride + t % per_row * w.dilation[1] * channels;
   }
+  if (copies_beforehand()) {
+    parallel_for(shape.batch * all_rows, grain_for(row_stride / 8), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        copy_rows(o.x + i / all_rows * image_size, i % all_rows, 1, copies + i * row_stride);
+      }
+    });
+  }
+  // Of output rows [first, first + rows): what they read.
+  const auto rows_of = [&](int64_t image, int64_t first, int64_t rows, T* band) -> const T* {
+    const int64_t top = first * w.stride[0];
+    if (!padded) return o.x + image * image_size + top * row_stride;
+    if (copies_beforehand()) return copies + (image * all_rows + top) * row_stride;
+    copy_rows(o.x + image * image_size, top, read_rows(rows), band);
+    return band;
+  };
   const int64_t work = band_rows * shape.out[1] * block_columns * taps * depth / 32;
   parallel_for(shape.batch * bands * blocks * shape.groups, grain_for(work), [&](int64_t begin, int64_t end) {
     auto* const pixels = context.template worker_workspace<int64_t>();
     auto* const band = reinterpret_cast<T*>(pixels + round_up(band_rows * shape.out[1], 8));
+    for (int64_t p = 0; p < band_rows * shape.out[1]; ++p) {
+      pixels[p] = p / shape.out[1] * w.stride[0] * row_stride + p % shape.out[1] * w.stride[1] * channels;
+    }
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t group = i % shape.groups, block = i / shape.groups % blocks;
+      const int64_t group = i % shape.groups, column = i / shape.groups % blocks * block_columns;
       const int64_t image = i / shape.groups / blocks / bands;
       const int64_t first_row = i / shape.groups / blocks % bands * band_rows;
       const int64_t rows = std::min(band_rows, shape.out[0] - first_row), count = rows * shape.out[1];
-      for (int64_t p = 0; p < count; ++p) {
-        pixels[p] =
-            p / shape.out[1] * w.stride[0] * row_stride + p % shape.out[1] * w.stride[1] * pixel_stride;
-      }
-      const T* x = o.x + image * shape.in_plane() * channels;
-      x = copies ? copy_band(x, first_row, rows, band) : x + first_row * w.stride[0] * row_stride;
-      const int64_t column = block * block_columns, width = std::min(block_columns, columns() - column);
+      const T* x = rows_of(image, first_row, rows, band);
       const int64_t first = (image * shape.out[0] + first_row) * shape.out[1];
+      const int64_t channel = group * columns() + column;
       for (int64_t p = 0; p < count; p += block_pixels) {
-        const int64_t channel = group * columns() + column;
         const kernels::Epilogue<T> e =
             channels_last_epilogue(o.epilogue, o.bias, o.residual, first + p, outputs, channel);
         context.kernels.channels_last.product(
             {.rows = std::min(block_pixels, count - p),
-             .columns = width,
+             .columns = std::min(block_columns, columns() - column),
              .taps = taps,
              .depth = depth,
              .x = x + group * shape.in_channels,

@@ -58,110 +58,131 @@ int64_t WinogradConv::packed_elements() const {
   return elements() * round_up(shape.out_channels, nr) * shape.in_channels;
 }
 
+// Shared: places of a block's tiles, then the tiles transformed beforehand. A worker's: its own transformed
+// tiles, then their products.
 Workspace WinogradConv::workspace(size_t element) const {
-  const int64_t tile = elements() * (round_up(shape.in_channels, 16) + block_columns);
-  return {static_cast<size_t>(block_tiles + 1) * sizeof(int64_t),
-          static_cast<size_t>(block_tiles * tile) * element};
+  const int64_t blocks = divide_up(tiles(), block_tiles);
+  const int64_t shared = transforms_beforehand() ? blocks * block_elements() : 0;
+  const int64_t own = transforms_beforehand() ? 0 : block_elements();
+  const int64_t products = elements() * block_tiles * block_columns;
+  return {static_cast<size_t>(round_up(block_tiles + 1, 8)) * sizeof(int64_t) +
+              static_cast<size_t>(shared) * element,
+          static_cast<size_t>(own + products) * element};
 }
 
-// packed[element][panel][c][nr]
+// packed[block of columns][element][panel of the block][c][nr]: in the order of use
 template <class T>
 void WinogradConv::pack(const kernels::KernelTable<T>&, const T* weight, T* packed) const {
   const int64_t inputs = shape.in_channels, panels = divide_up(shape.out_channels, nr);
-  parallel_for(panels, grain_for(elements() * inputs * nr), [&](int64_t begin, int64_t end) {
+  const int64_t panel_size = inputs * nr, block_panels = block_columns / nr;
+  parallel_for(panels, grain_for(elements() * panel_size), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin * nr; i < end * nr; ++i) {
+      const int64_t panel = i / nr, block = panel / block_panels;
+      const int64_t width = std::min(block_panels, panels - block * block_panels);
+      T* const to = packed + (block * block_panels * elements() + panel % block_panels) * panel_size + i % nr;
       for (int64_t c = 0; c < inputs; ++c) {
         double w[3][3] = {}, u[36];
         for (int64_t k = 0; k < 9 && i < shape.out_channels; ++k) {
           w[k / 3][k % 3] = static_cast<double>(weight[(i * inputs + c) * 9 + k]);
         }
         m == 2 ? transform_filter<2>(w, u) : transform_filter<4>(w, u);
-        for (int64_t e = 0; e < elements(); ++e) {
-          packed[((e * panels + i / nr) * inputs + c) * nr + i % nr] = static_cast<T>(u[e]);
-        }
+        for (int64_t e = 0; e < elements(); ++e) to[e * width * panel_size + c * nr] = static_cast<T>(u[e]);
       }
     }
   });
 }
 
 template <class T>
+void WinogradConv::transform_input(const Context<T>& context, const T* x, int64_t tile, T* v,
+                                   int64_t stride) const {
+  const int64_t image = tile / (tiles_y * tiles_x);
+  const int64_t row = tile / tiles_x % tiles_y * m - shape.window.pad_begin[0];
+  const int64_t column = tile % tiles_x * m - shape.window.pad_begin[1];
+  const int64_t height = shape.in[0], width = shape.in[1], channels = shape.in_channels;
+  context.kernels.channels_last.winograd_input({.m = m,
+                                                .channels = channels,
+                                                .x = x + ((image * height + row) * width + column) * channels,
+                                                .row_stride = width * channels,
+                                                .pixel_stride = channels,
+                                                .row_begin = -row,
+                                                .row_end = height - row,
+                                                .column_begin = -column,
+                                                .column_end = width - column,
+                                                .out = v,
+                                                .out_stride = stride});
+}
+
+template <class T>
+void WinogradConv::transform_output(const Context<T>& context, const ConvOperands<T>& o, const Block& block,
+                                    const T* products) const {
+  const int64_t outputs = shape.out_channels;
+  for (int64_t t = 0; t < block.tiles; ++t) {
+    const int64_t tile = block.first + t, image = tile / (tiles_y * tiles_x);
+    const int64_t row = tile / tiles_x % tiles_y * m, column = tile % tiles_x * m;
+    const int64_t pixel = (image * shape.out[0] + row) * shape.out[1] + column;
+    const kernels::Epilogue<T> e =
+        channels_last_epilogue(o.epilogue, o.bias, o.residual, pixel, outputs, block.column);
+    context.kernels.channels_last.winograd_output({.m = m,
+                                                   .channels = block.columns,
+                                                   .in = products + t * block.columns,
+                                                   .in_stride = block.tiles * block.columns,
+                                                   .y = o.y + pixel * outputs + block.column,
+                                                   .row_stride = shape.out[1] * outputs,
+                                                   .pixel_stride = outputs,
+                                                   .rows = std::min(m, shape.out[0] - row),
+                                                   .columns = std::min(m, shape.out[1] - column),
+                                                   .epilogue = &e});
+  }
+}
+
+template <class T>
 void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
-  const auto& kernels = context.kernels.channels_last;
-  const int64_t inputs = shape.in_channels, outputs = shape.out_channels;
-  const int64_t height = shape.in[0], width = shape.in[1];
-  const int64_t blocks = divide_up(tiles(), block_tiles), columns = divide_up(outputs, block_columns);
-  const int64_t tile_stride = round_up(inputs, 16);  // between tiles of V
+  const int64_t inputs = shape.in_channels, blocks = column_blocks(), stride = tile_stride();
   auto* const offsets = context.template workspace<int64_t>();
-  for (int64_t t = 0; t < block_tiles; ++t) offsets[t + 1] = t * tile_stride;
-  offsets[0] = 0;
+  auto* const transformed = reinterpret_cast<T*>(offsets + round_up(block_tiles + 1, 8));
+  offsets[0] = 0;  // of the one tap; then the tiles' places
+  for (int64_t t = 0; t < block_tiles; ++t) offsets[t + 1] = t * stride;
 
-  struct Place {
-    int64_t image, row, column;  // of a tile's first output
+  const auto tiles_from = [&](int64_t first) { return std::min(block_tiles, tiles() - first); };
+  const auto transform = [&](int64_t tile, T* block) {
+    const int64_t first = tile / block_tiles * block_tiles;
+    transform_input(context, o.x, tile, block + (tile - first) * stride, tiles_from(first) * stride);
   };
-  const auto place = [&](int64_t tile) -> Place {
-    return {tile / (tiles_y * tiles_x), tile / tiles_x % tiles_y * m, tile % tiles_x * m};
-  };
-  const auto transform_inputs = [&](int64_t first, int64_t count, T* v) {
-    for (int64_t t = 0; t < count; ++t) {
-      const auto [image, out_row, out_column] = place(first + t);
-      const int64_t row = out_row - shape.window.pad_begin[0],
-                    column = out_column - shape.window.pad_begin[1];
-      kernels.winograd_input({.m = m,
-                              .channels = inputs,
-                              .x = o.x + ((image * height + row) * width + column) * inputs,
-                              .row_stride = width * inputs,
-                              .pixel_stride = inputs,
-                              .row_begin = -row,
-                              .row_end = height - row,
-                              .column_begin = -column,
-                              .column_end = width - column,
-                              .out = v + t * tile_stride,
-                              .out_stride = count * tile_stride});
-    }
-  };
-  const auto transform_outputs = [&](int64_t first, int64_t count, int64_t channel, int64_t channels,
-                                     const T* products) {
-    for (int64_t t = 0; t < count; ++t) {
-      const auto [image, row, column] = place(first + t);
-      const int64_t pixel = (image * shape.out[0] + row) * shape.out[1] + column;
-      const kernels::Epilogue<T> e =
-          channels_last_epilogue(o.epilogue, o.bias, o.residual, pixel, outputs, channel);
-      kernels.winograd_output({.m = m,
-                               .channels = channels,
-                               .in = products + t * channels,
-                               .in_stride = count * channels,
-                               .y = o.y + pixel * outputs + channel,
-                               .row_stride = shape.out[1] * outputs,
-                               .pixel_stride = outputs,
-                               .rows = std::min(m, shape.out[0] - row),
-                               .columns = std::min(m, shape.out[1] - column),
-                               .epilogue = &e});
-    }
-  };
-
+  if (transforms_beforehand()) {
+    parallel_for(tiles(), grain_for(elements() * stride / 4), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) transform(t, transformed + t / block_tiles * block_elements());
+    });
+  }
   const int64_t work = block_tiles * elements() * inputs * block_columns / 32;
-  parallel_for(blocks * columns, grain_for(work), [&](int64_t begin, int64_t end) {
-    T* const v = context.worker_workspace();
-    T* const products = v + block_tiles * elements() * tile_stride;
+  parallel_for(divide_up(tiles(), block_tiles) * blocks, grain_for(work), [&](int64_t begin, int64_t end) {
+    T* const own = context.worker_workspace();
+    T* const products = own + (transforms_beforehand() ? 0 : block_elements());
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i / columns * block_tiles, count = std::min(block_tiles, tiles() - first);
-      const int64_t channel = i % columns * block_columns;
-      const int64_t channels = std::min(block_columns, outputs - channel);
-      if (i == begin || i % columns == 0) transform_inputs(first, count, v);
-      for (int64_t e = 0; e < elements(); ++e) {
-        kernels.product({.rows = count,
-                         .columns = channels,
-                         .taps = 1,
-                         .depth = inputs,
-                         .x = v + e * count * tile_stride,
-                         .pixels = offsets + 1,
-                         .offsets = offsets,
-                         .weights = o.packed + (e * round_up(outputs, nr) + channel) * inputs,
-                         .y = products + e * count * channels,
-                         .y_stride = channels,
-                         .epilogue = nullptr});
+      const int64_t first = i / blocks * block_tiles, column = i % blocks * block_columns;
+      const Block block = {first, tiles_from(first), column,
+                           std::min(block_columns, shape.out_channels - column)};
+      const T* v = own;
+      if (transforms_beforehand()) {
+        v = transformed + i / blocks * block_elements();
+      } else {
+        for (int64_t t = 0; t < block.tiles; ++t) transform(first + t, own);
       }
-      transform_outputs(first, count, channel, channels, products);
+      const int64_t panels = round_up(block.columns, nr) * inputs;
+      for (int64_t e = 0; e < elements(); ++e) {
+        context.kernels.channels_last.product(
+            {.rows = block.tiles,
+             .columns = block.columns,
+             .taps = 1,
+             .depth = inputs,
+             .x = v + e * block.tiles * stride,
+             .pixels = offsets + 1,
+             .offsets = offsets,
+             .weights = o.packed + column * elements() * inputs + e * panels,
+             .y = products + e * block.tiles * block.columns,
+             .y_stride = block.columns,
+             .epilogue = nullptr});
+      }
+      transform_output(context, o, block, products);
     }
   });
 }
