@@ -197,6 +197,38 @@ class Layout {
     return become(id, ops::Slice{last_dim(slice.dim), slice.begin, slice.end}, inputs);
   }
 
+  // The integers of a constant or known input, none where it is absent; nullopt where they are not known.
+  std::optional<std::vector<int64_t>> integers(ValueId value) {
+    if (value == kAbsent) return std::vector<int64_t>{};
+    return known_integers(&graph_.value(value).type, "");
+  }
+  ValueId integer_constant(NodeId id, const char* name, const std::vector<int64_t>& values) {
+    const std::string full = graph_.node(id).name + name;
+    return add_constant(graph_, full, Tensor::from({static_cast<int64_t>(values.size())}, values));
+  }
+  bool convert(NodeId id, const ops::StridedSlice& slice) {
+    std::vector<ValueId> inputs = graph_.node(id).inputs;
+    auto axes = integers(input_of(graph_.node(id), 3));
+    if (!is_last(inputs[0]) || !axes || axes->empty()) return false;
+    for (int64_t& axis : *axes) axis = last_dim(axis);
+    inputs[3] = integer_constant(id, ".axes", *axes);
+    return become(id, slice, inputs);
+  }
+  bool convert(NodeId id, const ops::Pad& pad) {
+    std::vector<ValueId> inputs = graph_.node(id).inputs;
+    const auto pads = integers(inputs[1]);
+    if (!is_last(inputs[0]) || !pads || pads->size() != 8 || input_of(graph_.node(id), 3) != kAbsent)
+      return false;
+    std::vector<int64_t> moved(8);
+    for (size_t d = 0; d < 4; ++d) {
+      const auto to = static_cast<size_t>(last_dim(static_cast<int64_t>(d)));
+      moved[to] = (*pads)[d];
+      moved[to + 4] = (*pads)[d + 4];
+    }
+    inputs[1] = integer_constant(id, ".pads", moved);
+    return become(id, pad, inputs);
+  }
+
   // A channel shuffle: (N, C, H, W) seen as (N, g, C/g, H, W), these two swapped, and seen as before.
   bool convert(NodeId id, const ops::Reshape&) {
     const Node& node = graph_.node(id);

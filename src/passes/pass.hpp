@@ -52,6 +52,7 @@ extern const Pass kAddScaleShifts;
 extern const Pass kFoldForward;
 extern const Pass kRoundConstants;
 extern const Pass kRoundScaleShift;
+extern const Pass kGateActivations;
 extern const Pass kFuseEpilogue;
 extern const Pass kChooseLayout;
 

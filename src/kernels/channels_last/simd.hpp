@@ -39,6 +39,7 @@ void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float
 }
 
 inline constexpr int64_t kLineElements = 16;
+inline constexpr int64_t kPanelAhead = 64 << 10;  // elements of a panel that the second cache holds twice
 
 using ProductTile = void (*)(const TapProduct<float>&, const int64_t*, const float*, int64_t,
                              const TileOutput&, int64_t);
@@ -57,6 +58,7 @@ inline void product(const TapProduct<float>& p) {
     const int64_t columns = p.columns - j < kGemmColumns ? p.columns - j : kGemmColumns;
     const int64_t depth = p.taps * p.depth;
     const float* w = p.weights + j * depth;
+    const bool fits = depth * kGemmColumns <= kPanelAhead;
     // The next panel comes from memory while the first tiles pass by this one: one of its lines each step.
     // Tiles of almost equal height: a last one of few rows would wait for its sums.
     for (int64_t tile = 0, i = 0; tile < tiles; ++tile) {
@@ -64,7 +66,7 @@ inline void product(const TapProduct<float>& p) {
       const auto kernel =
           columns > kLanes ? product_kernel<2>(end - i, all_rows) : product_kernel<1>(end - i, all_rows);
       const int64_t line = tile * kLineElements;
-      const int64_t ahead = line < kGemmColumns ? depth * kGemmColumns + line : 0;
+      const int64_t ahead = line < kGemmColumns && fits ? depth * kGemmColumns + line : 0;
       kernel(p, p.pixels + i, w, ahead, at(out, i, j), columns);
       i = end;
     }

@@ -7,8 +7,8 @@ namespace {
 
 constexpr int64_t kTasks = 16;  // enough for the threads there may be
 constexpr int64_t kTaskMultiplyAdds = 1 << 19;
-constexpr int64_t kTaskPixels = 96;           // fewer would leave weights read too seldom
-constexpr int64_t kBlockElements = 96 << 10;  // of the image, in the second cache
+constexpr int64_t kTaskPixels = 96;            // fewer would leave weights read too seldom
+constexpr int64_t kBlockElements = 112 << 10;  // of the image, in the second cache
 constexpr int64_t kFewestPixels = 16;
 constexpr int64_t kCopyElements = 64 << 10;
 
@@ -52,7 +52,9 @@ DirectConv::DirectConv(const ConvShape& given, int64_t panel) : shape(given), nr
       break;
     }
   }
+  const int64_t pixels = std::max<int64_t>(1, band_rows * shape.out[1]);
   block_pixels = std::max(kFewestPixels, kBlockElements / channels / w.stride[0] / w.stride[1]);
+  block_pixels = divide_up(pixels, divide_up(pixels, block_pixels));
 }
 
 int64_t DirectConv::read_rows(int64_t rows) const {
