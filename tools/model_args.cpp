@@ -75,6 +75,7 @@ void ModelArgs::add_to(CLI::App& app, Weights weights_option) {
                             : "Weights (safetensors, PyTorch's names); random, or the file's, without");
   }
   app.add_option("--threads", threads, "Threads to compute with; 0: all CPUs")->check(CLI::Range(0, 1024));
+  app.add_flag("--precise", precise, "Inference without algorithms that round more than plain sums");
   app.add_option("--seed", seed, "Seed of everything random")->type_name("N");
 
   const auto size_option = [&](const char* name, std::optional<int64_t>& target, const char* meaning) {
@@ -157,7 +158,7 @@ OpenedModel open_model(const ModelArgs& args, const Dataset* data) {
   sizes = args.override_sizes(sizes);
 
   Graph graph = args.is_file() ? read_onnx(args.model) : models::build(args.model, &sizes);
-  OpenedModel opened{args.model, sizes, Model(std::move(graph), {args.seed, args.threads}),
+  OpenedModel opened{args.model, sizes, Model(std::move(graph), {args.seed, args.threads, args.precise}),
                      std::move(info.normalization)};
   if (!args.weights.empty()) load_weights(opened.model, file, args.weights);
   if (!args.mean.empty() || !args.std.empty()) {

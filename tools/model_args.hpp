@@ -24,6 +24,7 @@ struct ModelArgs {
   std::string weights;
   std::optional<int64_t> features, hidden, channels, size, classes;
   int threads = 0;
+  bool precise = false;
   uint64_t seed = 0;
   bool weights_required = false;
   std::vector<float> mean, std;  ///< of inputs, instead of the checkpoint's

@@ -77,7 +77,7 @@ PreparedGraph& Model::Impl::prepared() {
 PreparedGraph& Model::Impl::prepared_inference() {
   const uint64_t version = weights_version();
   if (!inference_form || inference_form->weights_version != version) {
-    PassContext context;
+    PassContext context{.precise = options.precise};
     GraphData prepared = pleat::inference_graph(graph.ir(), fold, context);
     inference_form.emplace(PreparedGraph{
         .graph = std::move(prepared), .report = std::move(context.report), .weights_version = version});

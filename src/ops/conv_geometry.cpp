@@ -44,9 +44,9 @@ Shape conv_output(const ops::Window& given, int64_t groups, const Shape& x, cons
   if (groups < 1 || weight[0] % groups != 0) {
     fail("conv: groups ", groups, " must divide the ", weight[0], " output channels");
   }
-  const ops::Window window = resolved(given, x);
   const bool flat = x.rank() == 3;
   const std::array<int64_t, 2> in = spatial_sizes(x);
+  const ops::Window window = resolved(given, in);
   Shape y{x[0], weight[0]};
   std::array<int64_t, 2> padded{1, 1};
   bool too_large = false;
@@ -67,13 +67,18 @@ Shape conv_output(const ops::Window& given, int64_t groups, const Shape& x, cons
   return y;
 }
 
-ConvShape conv_shape(const ops::Window& window, int64_t groups, const Shape& x, const Shape& weight,
-                     int64_t lanes) {
-  const std::array<int64_t, 2> in = spatial_sizes(x);
-  ConvShape shape{x[0], groups, weight[1], weight[0] / groups, in, {}, resolved(window, x)};
+ConvShape conv_shape(const ops::Window& window, int64_t groups, int64_t batch,
+                     const std::array<int64_t, 2>& in, const Shape& weight) {
+  ConvShape shape{batch, groups, weight[1], weight[0] / groups, in, {}, resolved(window, in)};
   for (size_t d = 0; d < 2; ++d) {
     shape.out[d] = output_size(shape.window, d, in[d] + shape.window.pad_begin[d] + shape.window.pad_end[d]);
   }
+  return shape;
+}
+
+ConvShape conv_shape(const ops::Window& window, int64_t groups, const Shape& x, const Shape& weight,
+                     int64_t lanes) {
+  ConvShape shape = conv_shape(window, groups, x[0], spatial_sizes(x), weight);
   join_rows(shape, lanes);
   return shape;
 }

@@ -32,7 +32,11 @@ void check_conv(std::string_view op, const ops::Window& window, const Shape& x, 
 /// Checks a convolution's inputs, whose dimensions may be kDynamic, and gives its output's shape.
 Shape conv_output(const ops::Window& window, int64_t groups, const Shape& x, const Shape& weight);
 
-/// The sizes when all are known, rows joined; the window's pads are explicit.
+/// The sizes of a convolution of images of `in` pixels; the window's pads are explicit.
+ConvShape conv_shape(const ops::Window& window, int64_t groups, int64_t batch,
+                     const std::array<int64_t, 2>& in, const Shape& weight);
+
+/// Those of x (N, C, [H,] W), whose dimensions are all known, rows joined.
 ConvShape conv_shape(const ops::Window& window, int64_t groups, const Shape& x, const Shape& weight,
                      int64_t lanes);
 

@@ -31,8 +31,9 @@ inline Shape pooled_shape(std::string_view op, const ops::Window& given, bool ce
     fail(op, ": kernel, stride and dilation must be at least 1, got ", both(given.kernel), ", ",
          both(given.stride), " and ", both(given.dilation));
   }
-  const ops::Window window = resolved(given, x);
-  std::array<int64_t, 2> padded = spatial_sizes(x), pooled = {kDynamic, kDynamic};
+  std::array<int64_t, 2> padded = spatial_sizes(x);
+  const ops::Window window = resolved(given, padded);
+  std::array<int64_t, 2> pooled = {kDynamic, kDynamic};
   for (size_t d = 0; d < 2; ++d) {
     const int64_t reach = extent(window, d), stride = window.stride[d];
     for (const int64_t pad : {window.pad_begin[d], window.pad_end[d]}) {
@@ -57,10 +58,10 @@ inline Shape pooled_shape(std::string_view op, const ops::Window& given, bool ce
   return {x[0], x[1], pooled[1]};
 }
 
-/// One plane of x and of y, its pooled shape.
-inline kernels::PoolPlane pool_plane(const ops::Window& given, const Shape& x, const Shape& y) {
-  const ops::Window window = resolved(given, x);
-  const std::array<int64_t, 2> in = spatial_sizes(x), out = spatial_sizes(y);
+/// A window on a plane of that height and width, and its pooled sizes.
+inline kernels::PoolPlane pool_plane(const ops::Window& given, const std::array<int64_t, 2>& in,
+                                     const std::array<int64_t, 2>& out) {
+  const ops::Window window = resolved(given, in);
   kernels::PoolPlane plane{};
   plane.in_h = in[0];
   plane.in_w = in[1];
@@ -77,6 +78,11 @@ inline kernels::PoolPlane pool_plane(const ops::Window& given, const Shape& x, c
   plane.pad_end_h = window.pad_end[0];
   plane.pad_end_w = window.pad_end[1];
   return plane;
+}
+
+/// One plane of x (N, C, [H,] W) and of y, its pooled shape.
+inline kernels::PoolPlane pool_plane(const ops::Window& window, const Shape& x, const Shape& y) {
+  return pool_plane(window, spatial_sizes(x), spatial_sizes(y));
 }
 
 /// Calls body(plane's first element in x, in y) for every plane, in parallel.

@@ -11,10 +11,9 @@ void set_pads(ops::Window& window, size_t d, int64_t total) {
   window.pad_end[d] = upper ? more : less;
 }
 
-ops::Window resolved(const ops::Window& window, const Shape& x) {
+ops::Window resolved(const ops::Window& window, const std::array<int64_t, 2>& sizes) {
   if (window.auto_pad == ops::AutoPad::none) return window;
   ops::Window given = window;
-  const std::array<int64_t, 2> sizes = spatial_sizes(x);
   for (size_t d = 0; d < 2; ++d) {
     // ceil(size / stride) windows, the last of which ends with the padding.
     const int64_t last = (sizes[d] - 1) / window.stride[d] * window.stride[d];

@@ -18,9 +18,9 @@ inline int64_t extent(const ops::Window& window, size_t d) {
   return (window.kernel[d] - 1) * window.dilation[d] + 1;
 }
 
-/// The window on x (N, C, [H,] W) with the pads that auto_pad gives, or its own; those of a dynamic size are
-/// 0.
-ops::Window resolved(const ops::Window& window, const Shape& x);
+/// The window on a plane of that height and width with the pads that auto_pad gives, or its own; those of a
+/// dynamic size are 0.
+ops::Window resolved(const ops::Window& window, const std::array<int64_t, 2>& sizes);
 
 /// Cuts `total` padding in two, the odd one where auto_pad wants it.
 void set_pads(ops::Window& window, size_t d, int64_t total);

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "graph/edit.hpp"
+#include "ops/evaluate.hpp"
 #include "ops/known.hpp"
 #include "passes/affine.hpp"
 #include "passes/pass.hpp"
@@ -18,7 +19,7 @@ const std::vector<int64_t> kToLast = {0, 2, 3, 1}, kToFirst = {0, 3, 1, 2};
 
 class Layout {
  public:
-  explicit Layout(GraphData& graph) : graph_(graph), states_(graph.values.size()) {}
+  Layout(GraphData& graph, bool precise) : graph_(graph), states_(graph.values.size()), precise_(precise) {}
 
   void run() {
     const size_t count = graph_.nodes.size();  // those that the pass appends are right as they are
@@ -49,11 +50,19 @@ class Layout {
 
   ValueId transposed(ValueId value, const std::vector<int64_t>& order, const char* suffix) {
     if (state(value).copy == kAbsent) {
-      const std::string name = graph_.value(value).name + suffix;
-      const ValueId copy = add_node(graph_, name, ops::Transpose{order}, {value})[0];
+      const ValueId copy = compute(graph_.value(value).name + suffix, ops::Transpose{order}, {value});
       state(value).copy = copy;
     }
     return state(value).copy;
+  }
+  // op(inputs): a constant where these are, else a node.
+  ValueId compute(const std::string& name, const ops::Attributes& op, const std::vector<ValueId>& inputs) {
+    std::vector<const Tensor*> operands;
+    for (const ValueId input : inputs) {
+      if (graph_.value(input).kind != ValueKind::constant) return add_node(graph_, name, op, inputs)[0];
+      operands.push_back(&graph_.value(input).data);
+    }
+    return add_constant(graph_, name, evaluate(op, operands)[0]);
   }
   ValueId first(ValueId value) { return is_last(value) ? transposed(value, kToFirst, ".nchw") : value; }
   ValueId last(ValueId value) { return is_last(value) ? value : transposed(value, kToLast, ".nhwc"); }
@@ -101,7 +110,7 @@ class Layout {
     ValueId residual = input_of(node, 3);
     const ValueId from = last(x);
     if (residual != kAbsent) residual = last(residual);
-    return become(id, ops::ConvChannelsLast{conv.window, conv.groups, conv.epilogue},
+    return become(id, ops::ConvChannelsLast{conv.window, conv.groups, conv.epilogue, precise_},
                   {from, weight, bias, residual});
   }
 
@@ -172,7 +181,7 @@ class Layout {
         for (int d = 0; d < shape(input).rank(); ++d) whole.push_back(shape(input)[d]);
         const std::string name = graph_.value(input).name;
         const ValueId to = add_constant(graph_, name + ".shape", shape_constant(whole));
-        input = last(add_node(graph_, name + ".4d", ops::Reshape{}, {input, to})[0]);
+        input = last(compute(name + ".4d", ops::Reshape{}, {input, to}));
       }
     }
     return become(id, binary, inputs);
@@ -283,10 +292,11 @@ class Layout {
 
   GraphData& graph_;
   std::vector<State> states_;
+  bool precise_;
 };
 
-void run(GraphData& graph, PassContext&) {
-  Layout(graph).run();
+void run(GraphData& graph, PassContext& context) {
+  Layout(graph, context.precise).run();
 }
 
 }  // namespace

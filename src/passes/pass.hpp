@@ -18,6 +18,7 @@ struct PassContext {
   std::vector<std::string> disabled = {};  ///< passes to leave out, by name
   /// Batch norms and affines that must stay steps of their own, by layer name.
   std::vector<std::string> keep = {};
+  bool precise = false;  ///< see ModelOptions
 
   struct Timing {
     std::string_view pass;
@@ -41,6 +42,7 @@ extern const Pass kTrainingMode;
 extern const Pass kInferenceMode;
 extern const Pass kFuseBatchNormTraining;
 extern const Pass kFoldConstants;
+extern const Pass kCopiedSizes;
 extern const Pass kMatmulToLinear;
 extern const Pass kEqualSums;
 extern const Pass kConstantAffines;

@@ -27,9 +27,9 @@ GraphData training_graph(const GraphData& graph, PassContext& context) {
 GraphData folded_graph(const GraphData& graph, PassContext& context) {
   // A sum that became one convolution can take what follows it: hence fold_backward once more.
   static constexpr const Pass* passes[] = {
-      &kInferenceMode,         &kFoldConstants,   &kMatmulToLinear, &kConstantAffines, &kEqualSums,
-      &kBatchNormToScaleShift, &kMergeScaleShift, &kFoldBackward,   &kMergeBranches,   &kFoldBackward,
-      &kAddScaleShifts,        &kFoldForward,     &kRoundConstants, &kRoundScaleShift};
+      &kInferenceMode, &kFoldConstants,         &kCopiedSizes,     &kMatmulToLinear, &kConstantAffines,
+      &kEqualSums,     &kBatchNormToScaleShift, &kMergeScaleShift, &kFoldBackward,   &kMergeBranches,
+      &kFoldBackward,  &kAddScaleShifts,        &kFoldForward,     &kRoundConstants, &kRoundScaleShift};
   GraphData copy = graph;
   for (const Pass* pass : passes) run_passes(copy, {pass, 1}, context);
   sort_report(graph, context.report);

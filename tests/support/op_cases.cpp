@@ -6,6 +6,7 @@ namespace pleat::test {
 
 std::vector<OpCase> batch_norm_cases();
 std::vector<OpCase> binary_cases();
+std::vector<OpCase> channels_last_cases();
 std::vector<OpCase> conv_cases();
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> linear_cases();
@@ -23,6 +24,7 @@ std::vector<OpCase> op_cases() {
   for (const auto family : {
            batch_norm_cases,
            binary_cases,
+           channels_last_cases,
            conv_cases,
            elementwise_cases,
            linear_cases,

@@ -191,7 +191,7 @@ TEST_CASE("bench and info: JSON keys, both graph modes") {
 }
 
 TEST_CASE("bench --profile and --trace: every step, its speed, and a file for Chrome's tracing") {
-  const Folder folder;
+  const TemporaryFolder folder;
   for (const bool train : {false, true}) {
     CAPTURE(train);
     std::vector<std::string> arguments = {"bench",     "mymodel", "--batch", "4",         "--threads",

@@ -51,7 +51,7 @@ std::vector<int64_t> spatial(const std::array<int64_t, 2>& both, int rank) {
 }
 
 ops::Window fixed_window(const ops::Window& window, const Shape& x) {
-  return x.product(2, x.rank()) == kDynamic ? window : resolved(window, x);
+  return x.product(2, x.rank()) == kDynamic ? window : resolved(window, spatial_sizes(x));
 }
 
 OnnxAttributes window_attributes(const ops::Window& window, int rank) {

@@ -73,7 +73,7 @@ Names write(NodeWriter& node, const ops::SpaceToDepth& op);
 /// Every other op.
 template <class Op>
 Names write(NodeWriter&, const Op&) {
-  fail("has no ONNX form: it belongs to training");
+  fail("has no ONNX form: it belongs to training, or to how networks run");
 }
 
 // What families share.

@@ -57,7 +57,7 @@ struct ConvChannelsLastOp {
   template <class T>
   static Algorithm algorithm(const kernels::KernelTable<T>& kernels, const Attributes& attributes,
                              const Shape& x, const Shape& weight) {
-    const ConvShape shape = conv_shape(attributes.window, attributes.groups, channels_first(x), weight, 1);
+    const ConvShape shape = conv_shape(attributes.window, attributes.groups, x[0], plane_of(x), weight);
     return choose(shape, attributes.precise, kernels.gemm.nr);
   }
   static Algorithm algorithm(const Attributes& attributes, const InputTypes& in, DType compute) {
@@ -95,8 +95,8 @@ struct ConvChannelsLastOp {
   }
 
   static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {
-    return conv_shape(attributes.window, attributes.groups, channels_first(in[0]->shape), in[1]->shape, 1)
-        .multiply_adds();
+    const Shape& x = in[0]->shape;
+    return conv_shape(attributes.window, attributes.groups, x[0], plane_of(x), in[1]->shape).multiply_adds();
   }
   static double work(const Attributes& attributes, const InputTypes& in) {
     return static_cast<double>(multiply_adds(attributes, in)) / 16;

@@ -14,6 +14,11 @@ inline Shape channels_last(const Shape& x) {
   return {x[0], x[2], x[3], x[1]};
 }
 
+/// Height and width.
+inline std::array<int64_t, 2> plane_of(const Shape& x) {
+  return {x[1], x[2]};
+}
+
 /// What the outputs from `pixel` and channel `first` on have of an epilogue.
 template <class T>
 kernels::Epilogue<T> channels_last_epilogue(const ops::Epilogue& epilogue, const T* bias, const T* residual,

@@ -1,0 +1,181 @@
+#include "support/every_isa.hpp"
+
+namespace pleat::test {
+namespace {
+
+using kernels::Epilogue;
+using kernels::KernelTable;
+
+constexpr Activation kActivations[] = {Activation::none, Activation::relu, Activation::relu6,
+                                       Activation::silu};
+
+// An epilogue of both precisions, on as many rows and channels.
+struct Epilogues {
+  std::vector<float> bias, residual;
+  std::vector<double> wide_bias, wide_residual;
+  Epilogue<float> narrow;
+  Epilogue<double> wide;
+
+  Epilogues(Random& random, int64_t rows, int64_t channels, int64_t stride)
+      : bias(uniform(random, channels)),
+        residual(uniform(random, rows * stride)),
+        wide_bias(widen(bias)),
+        wide_residual(widen(residual)) {
+    narrow.column_bias = random.below(3) != 0 ? bias.data() : nullptr;
+    narrow.residual = random.below(2) != 0 ? residual.data() : nullptr;
+    narrow.residual_stride = stride;
+    narrow.activation = kActivations[random.below(std::size(kActivations))];
+    wide = {nullptr,
+            narrow.column_bias != nullptr ? wide_bias.data() : nullptr,
+            narrow.residual != nullptr ? wide_residual.data() : nullptr,
+            stride,
+            narrow.activation,
+            0};
+  }
+};
+
+std::vector<int64_t> places(Random& random, int64_t n, int64_t limit) {
+  std::vector<int64_t> result(static_cast<size_t>(n));
+  for (int64_t& place : result) place = static_cast<int64_t>(random.below(static_cast<uint64_t>(limit)));
+  return result;
+}
+
+TEST_CASE("channels_last.product: every height and width of a tile, any places in x") {
+  for_each_isa([](const KernelTable<float>& table) {
+    const auto& exact = kernels::reference_table<double>();
+    Random random(seed());
+    for (int64_t rows = 0; rows <= 31; ++rows) {
+      for (const int64_t columns : {1, 7, 8, 15, 16, 17, 31, 32, 33, 70}) {
+        const int64_t taps = 1 + static_cast<int64_t>(random.below(3));
+        const int64_t depth = 1 + static_cast<int64_t>(random.below(20));
+        CAPTURE(rows);
+        CAPTURE(columns);
+        const int64_t k = taps * depth, stride = columns + static_cast<int64_t>(random.below(3));
+        const auto x = uniform(random, 400 + depth), w = uniform(random, k * columns);
+        const auto pixels = places(random, rows, 200), offsets = places(random, taps, 200);
+        const auto wide_x = widen(x), wide_w = widen(w);
+        const auto packed_size = [&](int64_t nr) {
+          return static_cast<size_t>((columns + nr - 1) / nr * nr * k);
+        };
+        std::vector<float> packed(packed_size(table.gemm.nr));
+        std::vector<double> wide_packed(packed_size(exact.gemm.nr));
+        table.gemm.pack_b(k, columns, w.data(), columns, 1, packed.data());
+        exact.gemm.pack_b(k, columns, wide_w.data(), columns, 1, wide_packed.data());
+        const Epilogues e(random, rows, columns, stride);
+        Guarded<float> y(rows * stride);
+        std::vector<double> expected(static_cast<size_t>(rows * stride), Guarded<float>::kUnwritten);
+        table.channels_last.product({rows, columns, taps, depth, x.data(), pixels.data(), offsets.data(),
+                                     packed.data(), y.data(), stride, &e.narrow});
+        exact.channels_last.product({rows, columns, taps, depth, wide_x.data(), pixels.data(), offsets.data(),
+                                     wide_packed.data(), expected.data(), stride, &e.wide});
+        CHECK(y.intact());
+        CHECK(max_error(y.values(), expected) < 1e-6);
+      }
+    }
+  });
+}
+
+TEST_CASE("channels_last windows: depthwise, max and average at every number of channels") {
+  for_each_isa([](const KernelTable<float>& table) {
+    const auto& exact = kernels::reference_table<double>();
+    Random random(seed());
+    for (const int64_t channels : edge_sizes()) {
+      for (const int64_t outputs : {1, 2, 5, 6, 7, 13}) {
+        for (const int64_t taps : {1, 9, 40}) {
+          CAPTURE(channels);
+          CAPTURE(outputs);
+          CAPTURE(taps);
+          const int64_t x_stride = channels + 3, y_stride = channels + 1;
+          const auto offsets = places(random, taps, 100), weight_offsets = places(random, taps, 50);
+          const auto x = uniform(random, outputs * x_stride + 100 + channels);
+          const auto weights = uniform(random, 50 + channels);
+          const auto wide_x = widen(x), wide_weights = widen(weights);
+          const Epilogues e(random, outputs, channels, y_stride);
+          const auto check = [&](const auto& narrow, const auto& wide, double tolerance) {
+            Guarded<float> y(outputs * y_stride);
+            std::vector<double> expected(static_cast<size_t>(outputs * y_stride), Guarded<float>::kUnwritten);
+            narrow({outputs, channels, taps, x.data(), x_stride, offsets.data(), y.data(), y_stride});
+            wide({outputs, channels, taps, wide_x.data(), x_stride, offsets.data(), expected.data(),
+                  y_stride});
+            CHECK(y.intact());
+            CHECK(max_error(y.values(), expected) <= tolerance);
+          };
+          using Row = kernels::WindowRow<float>;
+          using WideRow = kernels::WindowRow<double>;
+          check(
+              [&](const Row& row) {
+                table.channels_last.depthwise(row, weights.data(), weight_offsets.data(), e.narrow);
+              },
+              [&](const WideRow& row) {
+                exact.channels_last.depthwise(row, wide_weights.data(), weight_offsets.data(), e.wide);
+              },
+              1e-6);
+          check([&](const Row& row) { table.channels_last.max(row); },
+                [&](const WideRow& row) { exact.channels_last.max(row); }, 0);
+          check([&](const Row& row) { table.channels_last.average(row, 0.25f); },
+                [&](const WideRow& row) { exact.channels_last.average(row, 0.25); }, 1e-6);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("channels_last.max: NaN wherever it stands") {
+  for_each_isa([](const KernelTable<float>& table) {
+    const int64_t offsets[] = {0, 1, 2};
+    for (int nan = 0; nan < 3; ++nan) {
+      float x[] = {1, 5, 3}, y = 0;
+      x[nan] = std::nanf("");
+      table.channels_last.max({1, 1, 3, x, 1, offsets, &y, 1});
+      CHECK(std::isnan(y));
+    }
+  });
+}
+
+TEST_CASE("channels_last.winograd: transforms of every part of a tile against the reference") {
+  for_each_isa([](const KernelTable<float>& table) {
+    const auto& exact = kernels::reference_table<double>();
+    Random random(seed());
+    for (const int64_t m : {2, 4}) {
+      const int64_t n = m + 2;
+      for (const int64_t channels : {1, 4, 7, 8, 15, 16, 17, 33}) {
+        for (int round = 0; round < 8; ++round) {
+          CAPTURE(m);
+          CAPTURE(channels);
+          const auto below = [&](int64_t limit) {
+            return static_cast<int64_t>(random.below(static_cast<uint64_t>(limit)));
+          };
+          const int64_t row_begin = below(2), column_begin = below(2);
+          const int64_t row_end = n - below(3), column_end = n - below(3);
+          const int64_t pixel = channels + 1, row = n * pixel, stride = channels + 2;
+          const auto x = uniform(random, n * row);
+          const auto wide_x = widen(x);
+          Guarded<float> v(n * n * stride);
+          std::vector<double> wide_v(static_cast<size_t>(n * n * stride), Guarded<float>::kUnwritten);
+          table.channels_last.winograd_input({m, channels, x.data(), row, pixel, row_begin, row_end,
+                                              column_begin, column_end, v.data(), stride});
+          exact.channels_last.winograd_input({m, channels, wide_x.data(), row, pixel, row_begin, row_end,
+                                              column_begin, column_end, wide_v.data(), stride});
+          CHECK(v.intact());
+          CHECK(max_error(v.values(), wide_v) < 1e-6);
+
+          const int64_t rows = 1 + below(m), columns = 1 + below(m);
+          const Epilogues e(random, m * m, channels, pixel);
+          const auto products = uniform(random, n * n * stride);
+          const auto wide_products = widen(products);
+          Guarded<float> y(m * m * pixel);
+          std::vector<double> expected(static_cast<size_t>(m * m * pixel), Guarded<float>::kUnwritten);
+          table.channels_last.winograd_output(
+              {m, channels, products.data(), stride, y.data(), m * pixel, pixel, rows, columns, &e.narrow});
+          exact.channels_last.winograd_output({m, channels, wide_products.data(), stride, expected.data(),
+                                               m * pixel, pixel, rows, columns, &e.wide});
+          CHECK(y.intact());
+          CHECK(max_error(y.values(), expected) < 1e-6);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace pleat::test

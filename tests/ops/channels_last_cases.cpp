@@ -1,0 +1,117 @@
+#include "base/format.hpp"
+#include "base/random.hpp"
+#include "support/op_case.hpp"
+
+namespace pleat::test {
+namespace {
+
+CaseInput constant(const Shape& shape) {
+  CaseInput input{.shape = shape, .differentiate = false};
+  Random random(5);
+  for (int64_t i = 0; i < shape.numel(); ++i) input.values.push_back(random.uniform(-1, 1));
+  return input;
+}
+
+struct Options {
+  int64_t stride = 1, dilation = 1, groups = 1, pad = 0, more_pad_end = 0;
+  bool bias = true, residual = false, precise = false;
+  Activation activation = Activation::none;
+};
+
+// x (N, H, W, C)
+OpCase conv_case(const Shape& x, int64_t channels, int64_t kernel, const Options& o = {}) {
+  ops::ConvChannelsLast conv;
+  conv.groups = o.groups;
+  conv.epilogue = {o.activation, 0.1};
+  conv.precise = o.precise;
+  Shape y = x;
+  y[3] = channels;
+  for (size_t d = 0; d < 2; ++d) {
+    conv.window.kernel[d] = kernel;
+    conv.window.stride[d] = o.stride;
+    conv.window.dilation[d] = o.dilation;
+    conv.window.pad_begin[d] = o.pad;
+    conv.window.pad_end[d] = o.pad + o.more_pad_end;
+    const int axis = static_cast<int>(d) + 1;
+    y[axis] = (x[axis] + 2 * o.pad + o.more_pad_end - (kernel - 1) * o.dilation - 1) / o.stride + 1;
+  }
+  CaseInput bias{.shape = {channels}, .absent = !o.bias}, residual{.shape = y, .absent = !o.residual};
+  return {concat("conv_channels_last ", x.str(), " to ", channels, ", kernel ", kernel, ", stride ", o.stride,
+                 ", dilation ", o.dilation, ", groups ", o.groups, ", pad ", o.pad, "+", o.more_pad_end,
+                 o.bias ? ", bias" : "", o.residual ? ", residual" : "", o.precise ? ", precise" : "",
+                 ", activation ", static_cast<int>(o.activation)),
+          conv,
+          {{x}, constant({channels, x[3] / o.groups, kernel, kernel}), bias, residual}};
+}
+
+}  // namespace
+
+std::vector<OpCase> channels_last_cases() {
+  std::vector<OpCase> cases = {
+      conv_case({2, 7, 9, 5}, 4, 1),
+      conv_case({1, 1, 1, 1}, 1, 1, {.bias = false}),
+      conv_case({1, 13, 14, 33}, 47, 1, {.residual = true, .activation = Activation::relu}),
+      conv_case({3, 9, 8, 17}, 70, 1, {.stride = 2}),
+      conv_case({1, 9, 7, 3}, 33, 3, {.pad = 1, .bias = false}),
+      conv_case({2, 11, 10, 3}, 9, 7, {.stride = 2, .pad = 3}),
+      conv_case({1, 11, 9, 5}, 6, 3, {.dilation = 2, .pad = 2}),
+      conv_case({1, 6, 7, 4}, 5, 3, {.stride = 2, .more_pad_end = 1}),
+      conv_case({1, 6, 5, 6}, 9, 3, {.groups = 3, .pad = 1, .residual = true}),
+      conv_case({1, 3, 4, 20}, 17, 5, {.pad = 2}),
+      // Tasks that share rows of the image.
+      conv_case({1, 14, 14, 96}, 320, 3, {.stride = 2, .pad = 1}),
+      conv_case({1, 14, 14, 64}, 640, 1),
+      // Winograd: whole tiles and cut ones, few and many; and the same sums without it.
+      conv_case({1, 8, 8, 16}, 16, 3, {.pad = 1}),
+      conv_case({2, 13, 11, 17}, 35, 3, {.pad = 1, .residual = true, .activation = Activation::relu}),
+      conv_case({2, 13, 11, 17}, 35, 3, {.pad = 1, .residual = true, .precise = true}),
+      conv_case({1, 9, 15, 40}, 16, 3, {.residual = true, .activation = Activation::silu}),
+      conv_case({1, 5, 6, 24}, 24, 3, {.pad = 2, .more_pad_end = 1}),
+      conv_case({1, 14, 14, 64}, 192, 3, {.pad = 1, .residual = true}),
+      conv_case({5, 28, 28, 32}, 32, 3, {.pad = 1}),
+      // Depthwise.
+      conv_case({2, 9, 17, 3}, 3, 3, {.groups = 3, .pad = 1}),
+      conv_case({1, 9, 8, 35}, 35, 3, {.stride = 2, .groups = 35, .pad = 1, .residual = true}),
+      conv_case({1, 12, 10, 16}, 16, 5, {.dilation = 2, .groups = 16, .pad = 4}),
+      conv_case({1, 3, 2, 4}, 4, 5, {.groups = 4, .pad = 2}),
+      conv_case({2, 28, 28, 48}, 48, 3, {.groups = 48, .pad = 1, .activation = Activation::relu6}),
+  };
+  for (const Activation activation : {Activation::relu6, Activation::leaky_relu, Activation::sigmoid,
+                                      Activation::hardswish, Activation::tanh}) {
+    cases.push_back(conv_case({1, 5, 6, 7}, 18, 3, {.pad = 1, .activation = activation}));
+    cases.push_back(conv_case({1, 6, 6, 18}, 18, 3, {.pad = 1, .residual = true, .activation = activation}));
+    cases.push_back(conv_case({1, 5, 6, 18}, 18, 3, {.groups = 18, .pad = 1, .activation = activation}));
+  }
+  struct Geometry {
+    const char* name;
+    ops::Window window;
+    Shape x;
+    bool ceil_mode = false;
+  };
+  const std::vector<Geometry> geometries = {
+      {"2x2 stride 2, odd size", {{2, 2}, {2, 2}}, {2, 7, 9, 5}},
+      {"3x3 stride 2 pad 1", {{3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, {2, 9, 18, 33}},
+      {"3x2 stride 1x3 pad 1x0", {{3, 2}, {1, 3}, {1, 1}, {1, 0}, {1, 0}}, {1, 4, 10, 3}},
+      {"3x3 dilation 2 pad 2", {{3, 3}, {1, 1}, {2, 2}, {2, 2}, {2, 2}}, {1, 6, 7, 16}},
+      {"2x2 pad at the end only", {{2, 2}, {1, 1}, {1, 1}, {0, 0}, {1, 1}}, {1, 4, 5, 2}},
+      {"7x7 of all", {{7, 7}, {7, 7}}, {2, 7, 7, 3}},
+      {"3x3 stride 2 that ends outside", {{3, 3}, {2, 2}}, {2, 6, 8, 20}, true},
+      {"3x3 stride 2 pad 1 that ends outside", {{3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, {1, 6, 8, 4}, true},
+  };
+  for (const Geometry& g : geometries) {
+    const std::string name = g.name;
+    cases.push_back(
+        {"max_pool_channels_last " + name, ops::MaxPoolChannelsLast{g.window, g.ceil_mode}, {{g.x, -4, 4}}});
+    for (const bool count : {true, false}) {
+      cases.push_back({concat("avg_pool_channels_last ", name, count ? "" : " without padding"),
+                       ops::AvgPoolChannelsLast{g.window, count, g.ceil_mode},
+                       {{g.x}}});
+    }
+  }
+  for (const Shape& x : {Shape{1, 1, 1, 3}, Shape{2, 7, 5, 70}, Shape{1, 40, 41, 200}}) {
+    cases.push_back({"global_avg_pool_channels_last " + x.str(), ops::GlobalAvgPoolChannelsLast{}, {{x}}});
+  }
+  return cases;
+}
+
+}  // namespace pleat::test

@@ -1,0 +1,79 @@
+// Channels-last ops give what the ops that they stand for give, in another order of memory.
+
+#include <doctest/doctest.h>
+
+#include "graph/edit.hpp"
+#include "support/model_tools.hpp"
+#include "support/op_case.hpp"
+#include "support/run_graph.hpp"
+
+namespace pleat {
+
+namespace test {
+std::vector<OpCase> channels_last_cases();
+}  // namespace test
+
+namespace {
+
+// The op that a case of channels-last data stands for.
+ops::Attributes channels_first_op(const ops::Attributes& attributes) {
+  if (const auto* conv = std::get_if<ops::ConvChannelsLast>(&attributes)) {
+    return ops::Conv{conv->window, conv->groups, conv->epilogue};
+  }
+  if (const auto* pool = std::get_if<ops::MaxPoolChannelsLast>(&attributes)) {
+    return ops::MaxPool{pool->window, pool->ceil_mode};
+  }
+  if (const auto* pool = std::get_if<ops::AvgPoolChannelsLast>(&attributes)) {
+    return ops::AvgPool{pool->window, pool->count_include_pad, pool->ceil_mode};
+  }
+  REQUIRE(std::holds_alternative<ops::GlobalAvgPoolChannelsLast>(attributes));
+  return ops::GlobalAvgPool{/*keep_dims=*/true};
+}
+
+// In double, where nothing but the order of the sums tells the two apart.
+TEST_CASE("channels-last ops agree with the ops on (N, C, H, W)") {
+  for (const test::OpCase& one : test::channels_last_cases()) {
+    CAPTURE(one.name);
+    GraphData graph;
+    std::vector<ValueId> last, first;
+    std::vector<Tensor> fed;
+    const std::vector<Tensor> drawn = test::draw_inputs(one, 3);
+    for (size_t i = 0; i < drawn.size(); ++i) {
+      if (!drawn[i].defined()) {
+        last.push_back(kAbsent);
+        first.push_back(kAbsent);
+        continue;
+      }
+      const std::string name = "input" + std::to_string(i);
+      const Tensor data = drawn[i].to(DType::f64);
+      const bool constant = !one.inputs[i].values.empty();
+      const ValueId value =
+          constant ? add_constant(graph, name, data) : add_input(graph, name, {data.dtype(), data.shape()});
+      if (!constant) fed.push_back(data);
+      const bool image = !constant && data.shape().rank() == 4;
+      last.push_back(value);
+      first.push_back(image ? add_node(graph, name + ".nchw", ops::Transpose{{0, 3, 1, 2}}, {value})[0]
+                            : value);
+    }
+    const ValueId y = add_node(graph, "last", one.attributes, last)[0];
+    const ValueId z = add_node(graph, "first", channels_first_op(one.attributes), first)[0];
+    graph.outputs = {y, add_node(graph, "nhwc", ops::Transpose{{0, 2, 3, 1}}, {z})[0]};
+    graph.output_names = {"y", "z"};
+    const std::vector<Tensor> results = test::run_graph(graph, fed);
+    REQUIRE(results[0].shape() == results[1].shape());
+    CHECK(test::relative_error(results[0], results[1]) < 1e-13);
+  }
+}
+
+TEST_CASE("conv_channels_last: a weight that is not constant is an error that names the step") {
+  GraphData graph;
+  const ValueId x = add_input(graph, "x", {DType::f32, {1, 4, 4, 2}});
+  const ValueId weight = add_input(graph, "weight", {DType::f32, {3, 2, 1, 1}});
+  graph.outputs = add_node(graph, "conv7", ops::ConvChannelsLast{}, {x, weight});
+  graph.output_names = {"y"};
+  const std::vector<Shape> shapes = {{1, 4, 4, 2}, {3, 2, 1, 1}};
+  CHECK_THROWS_WITH_AS(make_plan(graph, shapes), "conv7: needs a constant weight", Error);
+}
+
+}  // namespace
+}  // namespace pleat

@@ -1,0 +1,184 @@
+// choose_layout and gate_activations: what runs channels last, what does not, and the same results.
+
+#include <doctest/doctest.h>
+
+#include "graph/edit.hpp"
+#include "passes/pipeline.hpp"
+#include "passes/to_double.hpp"
+#include "pleat/model.hpp"
+#include "pleat/models.hpp"
+#include "support/model_tools.hpp"
+#include "support/run_graph.hpp"
+
+namespace pleat {
+namespace {
+
+template <class Op>
+int count(const GraphData& graph) {
+  return static_cast<int>(std::count_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return std::holds_alternative<Op>(node.attributes);
+  }));
+}
+
+GraphData prepared(const GraphData& graph, bool precise = false) {
+  PassContext context{.precise = precise};
+  return inference_graph(graph, /*fold=*/true, context);
+}
+
+// The network as it runs, against a double run of it as it was built.
+void check_same(const GraphData& graph, const Tensor& x) {
+  PassContext context;
+  const GraphData unfolded = inference_graph(graph, /*fold=*/false, context);
+  const Tensor expected = test::run_graph(to_double(unfolded), {x})[0];
+  for (const bool precise : {false, true}) {
+    CAPTURE(precise);
+    CHECK(test::relative_error(test::run_graph(prepared(graph, precise), {x})[0], expected) < 2e-6);
+  }
+}
+
+TEST_CASE("choose_layout: a built-in network is channels last between its edges") {
+  for (const std::string name : {"mymodel", "resnet20", "mobilenetv2"}) {
+    CAPTURE(name);
+    const Model model(models::build(name));
+    const GraphData& graph = model.graph().ir();
+    const GraphData fast = prepared(graph);
+    CHECK(count<ops::Conv>(fast) == 0);
+    CHECK(count<ops::ConvChannelsLast>(fast) == count<ops::Conv>(graph));
+    CHECK(count<ops::Transpose>(fast) == 1);  // of the image that comes in
+    Shape x = graph.value(graph.inputs[0]).type.shape;
+    x[0] = 2;
+    for (const int d : {2, 3}) x[d] = x[d] == kDynamic ? 20 : std::min<int64_t>(x[d], 64);
+    check_same(graph, test::random_tensor(x, 7));
+  }
+}
+
+// x (2, 8, 6, 5) through a convolution, then whatever `rest` adds; its output is the graph's.
+template <class Rest>
+GraphData after_conv(const Rest& rest) {
+  GraphData graph;
+  const ValueId x = add_input(graph, "x", {DType::f32, {2, 8, 6, 5}});
+  const ValueId weight = add_constant(graph, "weight", test::random_tensor({8, 8, 1, 1}, 2));
+  const ValueId y = add_node(graph, "conv", ops::Conv{}, {x, weight})[0];
+  graph.outputs = {rest(graph, y)};
+  graph.output_names = {"y"};
+  return graph;
+}
+
+ValueId integers(GraphData& graph, const char* name, const std::vector<int64_t>& values) {
+  return add_constant(graph, name, Tensor::from({static_cast<int64_t>(values.size())}, values));
+}
+
+TEST_CASE("choose_layout: steps that have a channels-last form keep to it, others get their input back") {
+  struct Case {
+    const char* name;
+    int transposes;  // of the input, and back before the output or a step without such a form
+    ValueId (*rest)(GraphData&, ValueId);
+  };
+  const Case cases[] = {
+      {"pools", 2,
+       [](GraphData& g, ValueId y) {
+         y = add_node(g, "max", ops::MaxPool{{{3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}}, {y})[0];
+         return add_node(g, "avg", ops::AvgPool{{{2, 2}, {2, 2}}}, {y})[0];
+       }},
+      {"mean over the plane", 1,
+       [](GraphData& g, ValueId y) {
+         return add_node(g, "mean", ops::Reduce{ops::ReduceKind::mean, false},
+                         {y, integers(g, "axes", {-1, 2})})[0];
+       }},
+      {"mean over the rows", 2,
+       [](GraphData& g, ValueId y) {
+         return add_node(g, "mean", ops::Reduce{}, {y, integers(g, "axes", {2})})[0];
+       }},
+      {"gate of the channels", 2,
+       [](GraphData& g, ValueId y) {
+         const ValueId gate = add_node(g, "pool", ops::GlobalAvgPool{true}, {y})[0];
+         return add_node(g, "mul", ops::Binary{ops::BinaryKind::mul}, {y, gate})[0];
+       }},
+      {"constants of every rank", 2,
+       [](GraphData& g, ValueId y) {
+         int i = 0;
+         for (const Shape& shape : {Shape{}, Shape{5}, Shape{6, 1}, Shape{8, 1, 5}, Shape{1, 8, 6, 5}}) {
+           const std::string name = "c" + std::to_string(i++);
+           const ValueId c = add_constant(g, name, test::random_tensor(shape, 9));
+           y = add_node(g, name + ".max", ops::Binary{ops::BinaryKind::max}, {y, c})[0];
+         }
+         return y;
+       }},
+      {"slices, pads, parts and joins", 2,
+       [](GraphData& g, ValueId y) {
+         const auto parts = add_node(g, "split", ops::Split{1, 2}, {y});
+         const ValueId cut = add_node(g, "slice", ops::StridedSlice{},
+                                      {parts[1], integers(g, "from", {1, 0}), integers(g, "to", {4, 3}),
+                                       integers(g, "slice_axes", {-3, 2})})[0];
+         const ValueId pad =
+             add_node(g, "pad", ops::Pad{}, {cut, integers(g, "pads", {0, 0, 1, 0, 0, 0, 2, 0})})[0];
+         return add_node(g, "join", ops::Concat{1}, {parts[0], pad})[0];
+       }},
+      {"channel shuffle", 3,
+       [](GraphData& g, ValueId y) {
+         y = add_node(g, "apart", ops::Reshape{}, {y, integers(g, "s5", {2, 2, 4, 6, 5})})[0];
+         y = add_node(g, "swap", ops::Transpose{{0, 2, 1, 3, 4}}, {y})[0];
+         return add_node(g, "joined", ops::Reshape{}, {y, integers(g, "s4", {2, 8, 6, 5})})[0];
+       }},
+      {"another reshape", 2,
+       [](GraphData& g, ValueId y) {
+         return add_node(g, "view", ops::Reshape{}, {y, integers(g, "s5", {2, 4, 2, 5, 6})})[0];
+       }},
+      {"softmax over the channels", 2,
+       [](GraphData& g, ValueId y) {
+         return add_node(g, "softmax", ops::Softmax{false, 1}, {y})[0];
+       }},
+      {"a residual in the other order", 2,
+       [](GraphData& g, ValueId y) {
+         return add_node(g, "sum", ops::Add{}, {y, g.inputs[0]})[0];
+       }},
+  };
+  for (const Case& one : cases) {
+    CAPTURE(std::string(one.name));
+    const GraphData graph = after_conv(one.rest);
+    CHECK(count<ops::ConvChannelsLast>(prepared(graph)) == 1);
+    CHECK(count<ops::Transpose>(prepared(graph)) == one.transposes);
+    check_same(graph, test::random_tensor({2, 8, 6, 5}, 4));
+  }
+}
+
+TEST_CASE("choose_layout: a pad value that is not zero, and data of one dimension, stay as they are") {
+  GraphData graph;
+  const ValueId x = add_input(graph, "x", {DType::f32, {2, 3, 9}});
+  const ValueId weight = add_constant(graph, "weight", test::random_tensor({4, 3, 3}, 2));
+  ops::Conv conv;
+  conv.window.kernel = {1, 3};
+  graph.outputs = add_node(graph, "conv", conv, {x, weight});
+  graph.output_names = {"y"};
+  CHECK(count<ops::Conv>(prepared(graph)) == 1);
+}
+
+TEST_CASE("gate_activations: x * sigmoid(x) is silu, x * hard_sigmoid(x) hardswish, others stay") {
+  const auto gated = [](const ops::Attributes& gate, bool of_x, bool gate_first) {
+    return after_conv([&](GraphData& g, ValueId y) {
+      const ValueId s = add_node(g, "gate", gate, {of_x ? y : g.inputs[0]})[0];
+      const std::vector<ValueId> factors = gate_first ? std::vector{s, y} : std::vector{y, s};
+      return add_node(g, "mul", ops::Binary{ops::BinaryKind::mul}, factors)[0];
+    });
+  };
+  const ops::Attributes sigmoid = ops::Activate{Activation::sigmoid};
+  const ops::Attributes hard = ops::Unary{ops::UnaryKind::hard_sigmoid, 1.0f / 6.0f, 0.5};
+  const Tensor x = test::random_tensor({2, 8, 6, 5}, 4);
+  for (const bool gate_first : {false, true}) {
+    for (const ops::Attributes& gate : {sigmoid, hard}) {
+      const GraphData graph = gated(gate, true, gate_first);
+      CHECK(count<ops::Binary>(prepared(graph)) == 0);
+      CHECK(count<ops::Activate>(prepared(graph)) == 0);  // the convolution does it
+      check_same(graph, x);
+    }
+  }
+  for (const GraphData& graph :
+       {gated(sigmoid, false, false), gated(ops::Unary{ops::UnaryKind::hard_sigmoid, 0.2, 0.5}, true, false),
+        gated(ops::Activate{Activation::tanh}, true, false)}) {
+    CHECK(count<ops::Binary>(prepared(graph)) == 1);
+    check_same(graph, x);
+  }
+}
+
+}  // namespace
+}  // namespace pleat
