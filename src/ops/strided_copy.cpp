@@ -116,7 +116,7 @@ void transpose_square(int64_t from_stride, int64_t to_stride, const U* from, U* 
 // By strips of whole cache lines of `from`, so that each line is read once; within them by squares.
 template <class U>
 void transpose(const StridedCopy& copy, int across_dim, const U* from, U* to) {
-  constexpr int64_t kEdge = 64 / sizeof(U), kStripSize = 64 * kEdge;
+  constexpr int64_t kEdge = 64 / sizeof(U), kStripSize = 64 * kEdge, kFewRows = 4;
   const Dim along = copy[copy.rank() - 1], across = copy[across_dim];
   const int64_t strip = std::max(kEdge, kStripSize / along.size / kEdge * kEdge);
   Walk strips;
@@ -136,6 +136,10 @@ void transpose(const StridedCopy& copy, int across_dim, const U* from, U* to) {
       const int64_t full_width = width / kEdge * kEdge, full_length = length / kEdge * kEdge;
       const U* x = from + at.from;
       U* y = to + at.to;
+      if (length == across.to && length <= kFewRows) {
+        interleave(length, width, along.from, x, y);
+        continue;
+      }
       for (int64_t k = 0; k < full_length; k += kEdge) {
         const U* row = x + k * along.from;
         for (int64_t j = 0; j < full_width; j += kEdge) {

@@ -39,6 +39,26 @@ class StridedCopy {
   int rank_ = 0;
 };
 
+/// Rows of `size` elements, `count` of them and from_stride apart, element by element in turn.
+template <class U>
+void interleave(int64_t count, int64_t size, int64_t from_stride, const U* from, U* to) {
+  const auto all = [&](auto known_count) {
+    for (int64_t j = 0; j < size; ++j) {
+      for (int64_t k = 0; k < known_count; ++k) to[j * known_count + k] = from[k * from_stride + j];
+    }
+  };
+  switch (count) {
+    case 2:
+      return all(std::integral_constant<int64_t, 2>());
+    case 3:
+      return all(std::integral_constant<int64_t, 3>());
+    case 4:
+      return all(std::integral_constant<int64_t, 4>());
+    default:
+      return all(count);
+  }
+}
+
 /// A step along each dimension that passes over a contiguous tensor of that shape.
 std::array<int64_t, kMaxRank> strides_of(const Shape& shape);
 

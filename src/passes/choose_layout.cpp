@@ -16,6 +16,7 @@ namespace pleat {
 namespace {
 
 const std::vector<int64_t> kToLast = {0, 2, 3, 1}, kToFirst = {0, 3, 1, 2};
+constexpr int64_t kFewChannels = 4, kShortSum = 64;
 
 class Layout {
  public:
@@ -108,10 +109,11 @@ class Layout {
       return false;
     }
     ValueId residual = input_of(node, 3);
-    const ValueId from = last(x);
+    ops::ConvChannelsLast moved{conv.window, conv.groups, conv.epilogue, precise_};
+    moved.planar = !is_last(x) && conv.groups == 1 && shape(x)[1] <= kFewChannels;
+    const ValueId from = moved.planar ? x : last(x);
     if (residual != kAbsent) residual = last(residual);
-    return become(id, ops::ConvChannelsLast{conv.window, conv.groups, conv.epilogue, precise_},
-                  {from, weight, bias, residual});
+    return become(id, moved, {from, weight, bias, residual});
   }
 
   bool convert(NodeId id, const ops::MaxPool& pool) {
@@ -125,8 +127,24 @@ class Layout {
     return become(id, ops::AvgPoolChannelsLast{pool.window, pool.count_include_pad, pool.ceil_mode}, {x});
   }
 
+  // Sums so short that their results cost more to write and read again than to compute.
+  bool averages_itself(ValueId x) {
+    const NodeId producer = graph_.value(x).producer;
+    if (producer < 0 || only_user(x) == nullptr) return false;
+    auto* conv = std::get_if<ops::ConvChannelsLast>(&graph_.node(producer).attributes);
+    if (conv == nullptr || conv->groups != 1 || input_of(graph_.node(producer), 3) != kAbsent) return false;
+    const Shape& weight = shape(graph_.node(producer).inputs[1]);
+    if (weight.product(1, 4) > kShortSum) return false;
+    conv->global_average = true;
+    return done(producer);
+  }
+
   bool global_average(NodeId id, bool keep_dims) {
     const ValueId x = graph_.node(id).inputs[0];
+    if (averages_itself(x)) {
+      if (keep_dims) return replace(id, x);
+      return replace(id, add_node(graph_, graph_.node(id).name, ops::Flatten{}, {x})[0]);
+    }
     if (keep_dims) return become(id, ops::GlobalAvgPoolChannelsLast{}, {x});
     const std::string name = graph_.node(id).name;
     const ValueId mean = add_node(graph_, name + ".nhwc", ops::GlobalAvgPoolChannelsLast{}, {x})[0];

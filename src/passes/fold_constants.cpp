@@ -1,4 +1,5 @@
-// fold_constants: what does not depend on an input is computed now, in double.
+// fold_constants: what does not depend on an input is computed now, in double; so is what depends only on
+// sizes that are the same for any input.
 //   Before: w = f(constants),  y = conv(x, w)     (weight standardisation: a batch norm of a weight)
 //   After:  y = conv(x, w'), w' constant; f64 where all its readers take that, else rounded once
 
@@ -41,6 +42,13 @@ bool foldable(const GraphData& graph, const Node& node, int64_t most) {
     if (is_output(graph, output)) return false;
     const Shape& shape = graph.value(output).type.shape;
     return shape.is_static() && shape.numel() <= std::min(most, most_elements(in));
+  });
+}
+
+// Whether shapes tell every element of what the node makes.
+bool is_known(const GraphData& graph, const Node& node) {
+  return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
+    return pleat::is_known(&graph.value(output).type) && !is_output(graph, output);
   });
 }
 
@@ -113,8 +121,14 @@ void run(GraphData& graph, PassContext& context) {
     if (value.kind == ValueKind::constant) given += value.type.shape.numel();
   }
   for (Node& node : graph.nodes) {
-    if (!foldable(graph, node, most_elements(given))) continue;
-    const std::vector<Tensor> results = compute(graph, node);
+    std::vector<Tensor> results;
+    if (foldable(graph, node, most_elements(given))) {
+      results = compute(graph, node);
+    } else if (is_known(graph, node)) {
+      for (const ValueId output : node.outputs) results.push_back(graph.value(output).type.known->values);
+    } else {
+      continue;
+    }
     if (std::holds_alternative<ops::BatchNorm>(node.attributes)) {
       const std::string constant = graph.value(node.inputs[0]).name;
       context.report.entries.push_back(

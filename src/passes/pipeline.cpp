@@ -27,7 +27,7 @@ GraphData training_graph(const GraphData& graph, PassContext& context) {
 GraphData folded_graph(const GraphData& graph, PassContext& context) {
   // A sum that became one convolution can take what follows it: hence fold_backward once more.
   static constexpr const Pass* passes[] = {
-      &kInferenceMode, &kFoldConstants,         &kCopiedSizes,     &kMatmulToLinear, &kConstantAffines,
+      &kInferenceMode, &kCopiedSizes,           &kFoldConstants,   &kMatmulToLinear, &kConstantAffines,
       &kEqualSums,     &kBatchNormToScaleShift, &kMergeScaleShift, &kFoldBackward,   &kMergeBranches,
       &kFoldBackward,  &kAddScaleShifts,        &kFoldForward,     &kRoundConstants, &kRoundScaleShift};
   GraphData copy = graph;

@@ -33,7 +33,7 @@ const Rule kRules[] = {
     {"src/ops/",
      {"pleat/*", "tensor/*", "ops/*", "base/parallel.hpp", "base/format.hpp", "base/random.hpp",
       "base/independent.hpp", "kernels/kernel_table.hpp", "kernels/activation.hpp", "kernels/*/contract.hpp",
-      "kernels/channels_last/winograd.hpp"},
+      "kernels/channels_last/winograd.hpp", "kernels/channels_last/depthwise.hpp"},
      {}},
     {"src/graph/",
      {"pleat/*", "tensor/*", "graph/*", "base/*", "ops/op.hpp", "ops/attributes.hpp", "ops/evaluate.hpp",

@@ -75,7 +75,7 @@ TEST_CASE("channels_last.product: every height and width of a tile, any places i
   });
 }
 
-TEST_CASE("channels_last windows: depthwise, max and average at every number of channels") {
+TEST_CASE("channels_last windows: max and average at every number of channels") {
   for_each_isa([](const KernelTable<float>& table) {
     const auto& exact = kernels::reference_table<double>();
     Random random(seed());
@@ -86,11 +86,9 @@ TEST_CASE("channels_last windows: depthwise, max and average at every number of 
           CAPTURE(outputs);
           CAPTURE(taps);
           const int64_t x_stride = channels + 3, y_stride = channels + 1;
-          const auto offsets = places(random, taps, 100), weight_offsets = places(random, taps, 50);
+          const auto offsets = places(random, taps, 100);
           const auto x = uniform(random, outputs * x_stride + 100 + channels);
-          const auto weights = uniform(random, 50 + channels);
-          const auto wide_x = widen(x), wide_weights = widen(weights);
-          const Epilogues e(random, outputs, channels, y_stride);
+          const auto wide_x = widen(x);
           const auto check = [&](const auto& narrow, const auto& wide, double tolerance) {
             Guarded<float> y(outputs * y_stride);
             std::vector<double> expected(static_cast<size_t>(outputs * y_stride), Guarded<float>::kUnwritten);
@@ -102,18 +100,48 @@ TEST_CASE("channels_last windows: depthwise, max and average at every number of 
           };
           using Row = kernels::WindowRow<float>;
           using WideRow = kernels::WindowRow<double>;
-          check(
-              [&](const Row& row) {
-                table.channels_last.depthwise(row, weights.data(), weight_offsets.data(), e.narrow);
-              },
-              [&](const WideRow& row) {
-                exact.channels_last.depthwise(row, wide_weights.data(), weight_offsets.data(), e.wide);
-              },
-              1e-6);
           check([&](const Row& row) { table.channels_last.max(row); },
                 [&](const WideRow& row) { exact.channels_last.max(row); }, 0);
           check([&](const Row& row) { table.channels_last.average(row, 0.25f); },
                 [&](const WideRow& row) { exact.channels_last.average(row, 0.25); }, 1e-6);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("channels_last.depthwise: every window, width and number of channels") {
+  struct Window {
+    int64_t kernel, stride, dilation, pad;
+  };
+  for_each_isa([](const KernelTable<float>& table) {
+    const auto& exact = kernels::reference_table<double>();
+    Random random(seed());
+    for (const Window& w : {Window{3, 1, 1, 1}, Window{3, 2, 1, 1}, Window{5, 1, 1, 2}, Window{5, 2, 1, 2},
+                            Window{3, 1, 1, 0}, Window{3, 1, 2, 2}, Window{4, 3, 1, 1}, Window{1, 1, 1, 0}}) {
+      for (const int64_t channels : {1, 4, 7, 8, 9, 15, 16, 17, 40}) {
+        for (const int64_t columns : {5, 6, 7, 9, 13, 16, 31}) {
+          CAPTURE(w.kernel);
+          CAPTURE(w.stride);
+          CAPTURE(channels);
+          CAPTURE(columns);
+          const int64_t outputs = (columns + 2 * w.pad - (w.kernel - 1) * w.dilation - 1) / w.stride + 1;
+          const int64_t stride = channels + 2, rows = static_cast<int64_t>(random.below(4));
+          const auto x_rows = places(random, rows, 100), weight_rows = places(random, rows, 50);
+          const auto x = uniform(random, columns * stride + 100);
+          const auto weights = uniform(random, w.kernel * stride + 50);
+          const auto wide_x = widen(x), wide_weights = widen(weights);
+          const Epilogues e(random, outputs, channels, stride);
+          Guarded<float> y(outputs * stride);
+          std::vector<double> expected(static_cast<size_t>(outputs * stride), Guarded<float>::kUnwritten);
+          table.channels_last.depthwise({outputs, channels, stride, w.kernel, w.stride, w.dilation, w.pad,
+                                         columns, rows, x.data(), x_rows.data(), weights.data(),
+                                         weight_rows.data(), y.data(), &e.narrow});
+          exact.channels_last.depthwise({outputs, channels, stride, w.kernel, w.stride, w.dilation, w.pad,
+                                         columns, rows, wide_x.data(), x_rows.data(), wide_weights.data(),
+                                         weight_rows.data(), expected.data(), &e.wide});
+          CHECK(y.intact());
+          CHECK(max_error(y.values(), expected) <= 1e-6);
         }
       }
     }

@@ -14,7 +14,7 @@ CaseInput constant(const Shape& shape) {
 
 struct Options {
   int64_t stride = 1, dilation = 1, groups = 1, pad = 0, more_pad_end = 0;
-  bool bias = true, residual = false, precise = false;
+  bool bias = true, residual = false, precise = false, planar = false, average = false;
   Activation activation = Activation::none;
 };
 
@@ -24,6 +24,8 @@ OpCase conv_case(const Shape& x, int64_t channels, int64_t kernel, const Options
   conv.groups = o.groups;
   conv.epilogue = {o.activation, 0.1};
   conv.precise = o.precise;
+  conv.planar = o.planar;
+  conv.global_average = o.average;
   Shape y = x;
   y[3] = channels;
   for (size_t d = 0; d < 2; ++d) {
@@ -35,13 +37,16 @@ OpCase conv_case(const Shape& x, int64_t channels, int64_t kernel, const Options
     const int axis = static_cast<int>(d) + 1;
     y[axis] = (x[axis] + 2 * o.pad + o.more_pad_end - (kernel - 1) * o.dilation - 1) / o.stride + 1;
   }
+  if (o.average) y[1] = y[2] = 1;
+  const Shape given = o.planar ? Shape{x[0], x[3], x[1], x[2]} : x;
   CaseInput bias{.shape = {channels}, .absent = !o.bias}, residual{.shape = y, .absent = !o.residual};
   return {concat("conv_channels_last ", x.str(), " to ", channels, ", kernel ", kernel, ", stride ", o.stride,
                  ", dilation ", o.dilation, ", groups ", o.groups, ", pad ", o.pad, "+", o.more_pad_end,
                  o.bias ? ", bias" : "", o.residual ? ", residual" : "", o.precise ? ", precise" : "",
-                 ", activation ", static_cast<int>(o.activation)),
+                 o.planar ? ", planar" : "", o.average ? ", averaged" : "", ", activation ",
+                 static_cast<int>(o.activation)),
           conv,
-          {{x}, constant({channels, x[3] / o.groups, kernel, kernel}), bias, residual}};
+          {{given}, constant({channels, x[3] / o.groups, kernel, kernel}), bias, residual}};
 }
 
 }  // namespace
@@ -61,6 +66,15 @@ std::vector<OpCase> channels_last_cases() {
       // Tasks that share rows of the image.
       conv_case({1, 14, 14, 96}, 320, 3, {.stride = 2, .pad = 1}),
       conv_case({1, 14, 14, 64}, 640, 1),
+      // The first of a network, and averages of the plane.
+      conv_case({2, 9, 17, 3}, 20, 3, {.pad = 1, .planar = true}),
+      conv_case({1, 40, 37, 1}, 70, 7, {.stride = 2, .pad = 3, .planar = true}),
+      conv_case({2, 8, 7, 4}, 5, 2, {.stride = 3, .planar = true, .activation = Activation::relu}),
+      conv_case({1, 6, 5, 6}, 9, 1, {.planar = true}),
+      conv_case({2, 32, 32, 3}, 64, 3, {.planar = true, .average = true, .activation = Activation::relu}),
+      conv_case({3, 70, 65, 5}, 33, 2, {.pad = 1, .average = true, .activation = Activation::sigmoid}),
+      conv_case({2, 7, 7, 16}, 200, 1, {.average = true}),
+      conv_case({1, 6, 5, 6}, 8, 3, {.groups = 2, .average = true}),
       // Winograd: whole tiles and cut ones, few and many; and the same sums without it.
       conv_case({1, 8, 8, 16}, 16, 3, {.pad = 1}),
       conv_case({2, 13, 11, 17}, 35, 3, {.pad = 1, .residual = true, .activation = Activation::relu}),

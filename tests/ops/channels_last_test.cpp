@@ -34,6 +34,7 @@ ops::Attributes channels_first_op(const ops::Attributes& attributes) {
 TEST_CASE("channels-last ops agree with the ops on (N, C, H, W)") {
   for (const test::OpCase& one : test::channels_last_cases()) {
     CAPTURE(one.name);
+    const auto* conv = std::get_if<ops::ConvChannelsLast>(&one.attributes);
     GraphData graph;
     std::vector<ValueId> last, first;
     std::vector<Tensor> fed;
@@ -50,13 +51,17 @@ TEST_CASE("channels-last ops agree with the ops on (N, C, H, W)") {
       const ValueId value =
           constant ? add_constant(graph, name, data) : add_input(graph, name, {data.dtype(), data.shape()});
       if (!constant) fed.push_back(data);
-      const bool image = !constant && data.shape().rank() == 4;
+      const bool planar = conv != nullptr && conv->planar && i == 0;
+      const bool image = !constant && !planar && data.shape().rank() == 4;
       last.push_back(value);
       first.push_back(image ? add_node(graph, name + ".nchw", ops::Transpose{{0, 3, 1, 2}}, {value})[0]
                             : value);
     }
     const ValueId y = add_node(graph, "last", one.attributes, last)[0];
-    const ValueId z = add_node(graph, "first", channels_first_op(one.attributes), first)[0];
+    ValueId z = add_node(graph, "first", channels_first_op(one.attributes), first)[0];
+    if (conv != nullptr && conv->global_average) {
+      z = add_node(graph, "average", ops::GlobalAvgPool{/*keep_dims=*/true}, {z})[0];
+    }
     graph.outputs = {y, add_node(graph, "nhwc", ops::Transpose{{0, 2, 3, 1}}, {z})[0]};
     graph.output_names = {"y", "z"};
     const std::vector<Tensor> results = test::run_graph(graph, fed);

@@ -44,7 +44,7 @@ TEST_CASE("choose_layout: a built-in network is channels last between its edges"
     const GraphData fast = prepared(graph);
     CHECK(count<ops::Conv>(fast) == 0);
     CHECK(count<ops::ConvChannelsLast>(fast) == count<ops::Conv>(graph));
-    CHECK(count<ops::Transpose>(fast) == 1);  // of the image that comes in
+    CHECK(count<ops::Transpose>(fast) == 0);  // the first convolution reads the image as it comes
     Shape x = graph.value(graph.inputs[0]).type.shape;
     x[0] = 2;
     for (const int d : {2, 3}) x[d] = x[d] == kDynamic ? 20 : std::min<int64_t>(x[d], 64);
@@ -139,6 +139,45 @@ TEST_CASE("choose_layout: steps that have a channels-last form keep to it, other
     CHECK(count<ops::ConvChannelsLast>(prepared(graph)) == 1);
     CHECK(count<ops::Transpose>(prepared(graph)) == one.transposes);
     check_same(graph, test::random_tensor({2, 8, 6, 5}, 4));
+  }
+}
+
+TEST_CASE("choose_layout: a shuffle whose sizes are computed from a batch of any size") {
+  GraphData graph;
+  const ValueId x = add_input(graph, "x", {DType::f32, {kDynamic, 8, 6, 5}});
+  const ValueId weight = add_constant(graph, "weight", test::random_tensor({8, 8, 1, 1}, 2));
+  ValueId y = add_node(graph, "conv", ops::Conv{}, {x, weight})[0];
+  const ValueId sizes = add_node(graph, "sizes", ops::ShapeOf{}, {y})[0];
+  const ValueId batch = add_node(graph, "batch", ops::Gather{}, {sizes, integers(graph, "zero", {0})})[0];
+  const auto view = [&](const char* name, ValueId from, const std::vector<int64_t>& rest) {
+    const ValueId to =
+        add_node(graph, std::string(name) + ".to", ops::Concat{0}, {batch, integers(graph, "rest", rest)})[0];
+    return add_node(graph, name, ops::Reshape{}, {from, to})[0];
+  };
+  y = view("apart", y, {2, 4, 6, 5});
+  y = add_node(graph, "swap", ops::Transpose{{0, 2, 1, 3, 4}}, {y})[0];
+  y = view("joined", y, {-1, 6, 5});
+  graph.outputs = add_node(graph, "after", ops::Conv{}, {y, weight});
+  graph.output_names = {"y"};
+  const GraphData fast = prepared(graph);
+  CHECK(count<ops::ShapeOf>(fast) == 0);
+  CHECK(count<ops::Transpose>(fast) == 3);  // the input, the shuffle, the output
+  check_same(graph, test::random_tensor({3, 8, 6, 5}, 4));
+}
+
+TEST_CASE("choose_layout: a short convolution takes the average of its plane itself") {
+  for (const bool keep_dims : {false, true}) {
+    GraphData graph;
+    const ValueId x = add_input(graph, "x", {DType::f32, {kDynamic, 3, 9, 8}});
+    ops::Conv conv;
+    conv.window.kernel = {3, 3};
+    const ValueId weight = add_constant(graph, "weight", test::random_tensor({8, 3, 3, 3}, 2));
+    const ValueId y = add_node(graph, "conv", conv, {x, weight})[0];
+    const ValueId relu = add_node(graph, "relu", ops::Activate{}, {y})[0];
+    graph.outputs = add_node(graph, "pool", ops::GlobalAvgPool{keep_dims}, {relu});
+    graph.output_names = {"y"};
+    CHECK(count<ops::GlobalAvgPoolChannelsLast>(prepared(graph)) == 0);
+    check_same(graph, test::random_tensor({3, 3, 9, 8}, 4));
   }
 }
 

@@ -37,6 +37,24 @@ struct WindowRow {
   int64_t y_stride;
 };
 
+/// A row of outputs with a weight of their own for each channel: y[q*pixel_stride + c] = act(sum over r <
+/// rows, k < kernel of x[x_rows[r] + column*pixel_stride + c] * weights[weight_rows[r] + k*pixel_stride + c]
+///   + column_bias[c] + residual), column = q*stride - pad + k*dilation, those outside [0, columns) left out.
+/// Each sum runs over r, then k, in order. The residual has y's stride, and is not y itself.
+template <class T>
+struct DepthwiseRow {
+  int64_t outputs, channels;
+  int64_t pixel_stride;  ///< in x, y and the weights
+  int64_t kernel, stride, dilation, pad, columns;
+  int64_t rows;  ///< of the window inside the image
+  const T* x;
+  const int64_t* x_rows;
+  const T* weights;
+  const int64_t* weight_rows;
+  T* y;
+  const Epilogue<T>* epilogue;
+};
+
 /// Winograd's minimal filtering F(m x m, 3 x 3) for m = 2 or 4 (Lavin & Gray 2016, "Fast Algorithms for
 /// Convolutional Neural Networks"): a tile of m x m outputs is transformed from (m+2) x (m+2) products.
 /// What lies outside the rows [row_begin, row_end) and columns [column_begin, column_end) of an input tile is
@@ -66,9 +84,7 @@ struct WinogradOutput {
 template <class T>
 struct ChannelsLastKernels {
   void (*product)(const TapProduct<T>& p);
-  /// y = act(sum over t of tap t * weights[weight_offsets[t] + c] + column_bias[c] + residual), t in order.
-  void (*depthwise)(const WindowRow<T>& row, const T* weights, const int64_t* weight_offsets,
-                    const Epilogue<T>& epilogue);
+  void (*depthwise)(const DepthwiseRow<T>& row);
   /// y = the largest tap; NaN where there is one. At least one tap.
   void (*max)(const WindowRow<T>& row);
   /// y = factor * sum of the taps, 32 of them at a time.

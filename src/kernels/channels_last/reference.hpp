@@ -23,15 +23,19 @@ void tap_product(const TapProduct<T>& p) {
 }
 
 template <class T>
-void depthwise(const WindowRow<T>& row, const T* weights, const int64_t* weight_offsets,
-               const Epilogue<T>& epilogue) {
-  for (int64_t q = 0; q < row.outputs; ++q) {
-    for (int64_t c = 0; c < row.channels; ++c) {
+void depthwise(const DepthwiseRow<T>& d) {
+  for (int64_t q = 0; q < d.outputs; ++q) {
+    for (int64_t c = 0; c < d.channels; ++c) {
       T sum = 0;
-      for (int64_t t = 0; t < row.taps; ++t) {
-        sum += row.x[q * row.x_stride + row.offsets[t] + c] * weights[weight_offsets[t] + c];
+      for (int64_t r = 0; r < d.rows; ++r) {
+        for (int64_t k = 0; k < d.kernel; ++k) {
+          const int64_t column = q * d.stride - d.pad + k * d.dilation;
+          if (column < 0 || column >= d.columns) continue;
+          sum += d.x[d.x_rows[r] + column * d.pixel_stride + c] *
+                 d.weights[d.weight_rows[r] + k * d.pixel_stride + c];
+        }
       }
-      row.y[q * row.y_stride + c] = gemm_finish(sum, q, c, &epilogue);
+      d.y[q * d.pixel_stride + c] = gemm_finish(sum, q, c, d.epilogue);
     }
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/channels_last/contract.hpp"
+#include "kernels/channels_last/depthwise.hpp"
 #include "kernels/channels_last/winograd.hpp"
 #include "kernels/gemm/simd.hpp"
 
@@ -116,26 +117,6 @@ PLEAT_INLINE void window_row(const WindowRow<float>& row, int64_t c, const Load&
   for (; q < row.outputs; ++q) window_block<1>(row, q, c, read, start, combine, end);
 }
 
-inline void depthwise(const WindowRow<float>& row, const float* weights, const int64_t* weight_offsets,
-                      const Epilogue<float>& e) {
-  with_activation(e.activation, e.alpha, [&](const auto& act) PLEAT_LAMBDA_INLINE {
-    for_channels(row.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-      const Vec bias = e.column_bias != nullptr ? read(e.column_bias + c) : Vec(0.0f);
-      window_row(
-          row, c, read, [](Vec) PLEAT_LAMBDA_INLINE { return Vec(0.0f); },
-          [&](int64_t t) PLEAT_LAMBDA_INLINE {
-            const Vec w = read(weights + weight_offsets[t] + c);
-            return [w](Vec sum, Vec x) PLEAT_LAMBDA_INLINE { return xsimd::fma(x, w, sum); };
-          },
-          [&](int64_t q, Vec sum) PLEAT_LAMBDA_INLINE {
-            sum += bias;
-            if (e.residual != nullptr) sum += read(e.residual + q * e.residual_stride + c);
-            write(row.y + q * row.y_stride + c, act(sum));
-          });
-    });
-  });
-}
-
 inline void max_row(const WindowRow<float>& row) {
   for_channels(row.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
     window_row(
@@ -202,11 +183,13 @@ PLEAT_INLINE void winograd_input_tile(const WinogradInput<float>& tile) {
   });
 }
 
-template <int M, class Act>
-PLEAT_INLINE void winograd_output_tile(const WinogradOutput<float>& tile, const Act& act) {
+template <int M>
+PLEAT_INLINE void winograd_output_tile(const WinogradOutput<float>& tile) {
   using W = Winograd<M>;
   constexpr int n = W::kTile;
   const Epilogue<float>& e = *tile.epilogue;
+  const TileOutput out = tile_output(tile.y, tile.pixel_stride, false, &e);
+  const Vec low(out.low), high(out.high);
   for_channels(tile.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
     const Vec bias = e.column_bias != nullptr ? read(e.column_bias + c) : Vec(0.0f);
     Vec m[n][n];
@@ -223,10 +206,14 @@ PLEAT_INLINE void winograd_output_tile(const WinogradOutput<float>& tile, const 
         const int64_t at = r * tile.row_stride + q * tile.pixel_stride + c;
         Vec sum = column[r] + bias;
         if (e.residual != nullptr) sum += read(e.residual + at);
-        write(tile.y + at, act(sum));
+        write(tile.y + at, xsimd::min(high, xsimd::max(low, sum)));
       }
     }
   });
+  for (int64_t r = 0; out.later && r < tile.rows; ++r) {
+    activate_block(e.activation, e.alpha, tile.y + r * tile.row_stride, tile.pixel_stride, tile.columns,
+                   tile.channels);
+  }
 }
 
 inline void winograd_input(const WinogradInput<float>& tile) {
@@ -234,9 +221,7 @@ inline void winograd_input(const WinogradInput<float>& tile) {
 }
 
 inline void winograd_output(const WinogradOutput<float>& tile) {
-  with_activation(tile.epilogue->activation, tile.epilogue->alpha, [&](const auto& act) PLEAT_LAMBDA_INLINE {
-    tile.m == 2 ? winograd_output_tile<2>(tile, act) : winograd_output_tile<4>(tile, act);
-  });
+  tile.m == 2 ? winograd_output_tile<2>(tile) : winograd_output_tile<4>(tile);
 }
 
 inline constexpr ChannelsLastKernels<float> kChannelsLast = {

@@ -165,10 +165,12 @@ PLEAT_INLINE TileOutput at(TileOutput out, int64_t row, int64_t column) {
   return out;
 }
 
-void activate_block(const TileOutput& out, int64_t rows, int64_t columns) {
-  with_activation(out.activation, out.alpha, [&](auto act) {
+// Scalars, not a TileOutput: one whose address is taken is kept in memory.
+void activate_block(Activation activation, float alpha, float* block, int64_t stride, int64_t rows,
+                    int64_t columns) {
+  with_activation(activation, alpha, [&](auto act) {
     for (int64_t i = 0; i < rows; ++i) {
-      float* c = out.c + i * out.c_stride;
+      float* c = block + i * stride;
       int64_t j = 0;
       for (; j + kLanes <= columns; j += kLanes) store(c + j, act(load(c + j)));
       if (j < columns) store_n(c + j, act(load_n(c + j, columns - j)), columns - j);
@@ -220,7 +222,7 @@ PLEAT_INLINE void finish(Vec (&acc)[Rows][Vecs], const TileOutput& out, int64_t 
       store_n(c, acc[i][v], lanes(v));
     }
   });
-  if (out.later) activate_block(out, Rows, columns);
+  if (out.later) activate_block(out.activation, out.alpha, out.c, out.c_stride, Rows, columns);
 }
 
 // ---- Micro-kernels
@@ -381,7 +383,8 @@ void gemm_multiply_rows(int64_t m, int64_t n, int64_t k, const float* a, int64_t
     i += 2;
   }
   if (i < m) dot_rows<1>(n, k, a + i * a_stride, a_stride, b, b_stride, at(out, i, 0));
-  if (out.activation != Activation::none) activate_block(out, m, n);
+  if (out.activation != Activation::none)
+    activate_block(out.activation, out.alpha, out.c, out.c_stride, m, n);
 }
 
 inline constexpr GemmKernels<float> kGemm = {kGemmRows,         kGemmColumns,  gemm_pack_a,

@@ -18,17 +18,19 @@ struct ConvOperands {
 
 /// Sums over the window where it lies, one product for all its taps (kernels' `product`). Any window and any
 /// number of groups. Where the window is padded, so is a copy of the image: of a task's rows, or where
-/// several tasks share rows, of the whole image beforehand.
+/// several tasks share rows, of the whole image beforehand. Means over the plane are taken of a task's
+/// outputs, then of all tasks'.
 struct DirectConv {
   ConvShape shape;
   int64_t nr;                        ///< columns in a panel of packed weights
-  bool padded;                       ///< reads a padded copy
+  bool planar, global_average;       ///< see ops::ConvChannelsLast
+  bool copied;                       ///< reads a copy: padded, channels last
   int64_t row_stride;                ///< of what is read
   int64_t taps, depth;               ///< neighbouring taps whose data is contiguous count as one
   int64_t band_rows, block_columns;  ///< output rows and channels of a task
   int64_t block_pixels;              ///< that stay in the second cache while panels of weights pass by
 
-  DirectConv(const ConvShape& shape, int64_t nr);
+  DirectConv(const ConvShape& shape, const ops::ConvChannelsLast& attributes, int64_t nr);
   int64_t packed_elements() const;
   Workspace workspace(size_t element) const;
   template <class T>
@@ -39,9 +41,10 @@ struct DirectConv {
  private:
   int64_t columns() const { return shape.out_channels; }
   int64_t column_blocks() const { return divide_up(columns(), block_columns); }
-  bool copies_beforehand() const { return padded && column_blocks() > 1; }
+  int64_t bands() const { return divide_up(shape.out[0], band_rows); }
+  bool copies_beforehand() const { return copied && column_blocks() > 1; }
   int64_t read_rows(int64_t rows) const;
-  /// Rows [first, first + rows) of the padded image.
+  /// Rows [first, first + rows) of the image, padded.
   template <class T>
   void copy_rows(const T* image, int64_t first, int64_t rows, T* to) const;
 };

@@ -3,6 +3,7 @@
 
 #include "base/format.hpp"
 #include "ops/channels_last/algorithms.hpp"
+#include "ops/window.hpp"
 
 namespace pleat {
 namespace {
@@ -26,15 +27,16 @@ double winograd_cost(const WinogradConv& w) {
          kTransformed * static_cast<double>(w.tiles() * w.elements() * (s.in_channels + s.out_channels));
 }
 
-Algorithm choose(const ConvShape& shape, bool precise, int64_t nr) {
+Algorithm choose(const ConvShape& shape, const ops::ConvChannelsLast& attributes, int64_t nr) {
+  if (attributes.planar || attributes.global_average) return DirectConv(shape, attributes, nr);
   if (DepthwiseConv::fits(shape)) return DepthwiseConv{shape};
-  if (!precise && WinogradConv::fits(shape) &&
+  if (!attributes.precise && WinogradConv::fits(shape) &&
       std::min(shape.in_channels, shape.out_channels) >= kWinogradChannels) {
     const WinogradConv two(shape, nr, 2), four(shape, nr, 4);
     const WinogradConv& best = winograd_cost(two) < winograd_cost(four) ? two : four;
     if (winograd_cost(best) < direct_cost(shape)) return best;
   }
-  return DirectConv(shape, nr);
+  return DirectConv(shape, attributes, nr);
 }
 
 struct ConvChannelsLastOp {
@@ -43,22 +45,26 @@ struct ConvChannelsLastOp {
   static constexpr bool packs_always = true;
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
-    const Shape y = channels_last(
-        conv_output(attributes.window, attributes.groups, channels_first(in[0]->shape), in[1]->shape));
+    const Shape x = attributes.planar ? in[0]->shape : channels_first(in[0]->shape);
+    Shape y = channels_last(conv_output(attributes.window, attributes.groups, x, in[1]->shape));
     if (in.size() > 2 && in[2] != nullptr && in[2]->shape != Shape{y[3]}) {
       fail("conv: needs a bias of ", Shape{y[3]}.str(), ", got ", in[2]->shape.str());
     }
     if (in.size() > 3 && in[3] != nullptr && in[3]->shape != y) {
       fail("conv: needs a residual of ", y.str(), ", got ", in[3]->shape.str());
     }
+    if (attributes.global_average) y[1] = y[2] = 1;
     return {{in[0]->dtype, y}};
   }
 
+  static ConvShape sizes(const Attributes& attributes, const Shape& x, const Shape& weight) {
+    const std::array<int64_t, 2> plane = attributes.planar ? spatial_sizes(x) : plane_of(x);
+    return conv_shape(attributes.window, attributes.groups, x[0], plane, weight);
+  }
   template <class T>
   static Algorithm algorithm(const kernels::KernelTable<T>& kernels, const Attributes& attributes,
                              const Shape& x, const Shape& weight) {
-    const ConvShape shape = conv_shape(attributes.window, attributes.groups, x[0], plane_of(x), weight);
-    return choose(shape, attributes.precise, kernels.gemm.nr);
+    return choose(sizes(attributes, x, weight), attributes, kernels.gemm.nr);
   }
   static Algorithm algorithm(const Attributes& attributes, const InputTypes& in, DType compute) {
     const Shape &x = in[0]->shape, &weight = in[1]->shape;
@@ -95,8 +101,7 @@ struct ConvChannelsLastOp {
   }
 
   static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {
-    const Shape& x = in[0]->shape;
-    return conv_shape(attributes.window, attributes.groups, x[0], plane_of(x), in[1]->shape).multiply_adds();
+    return sizes(attributes, in[0]->shape, in[1]->shape).multiply_adds();
   }
   static double work(const Attributes& attributes, const InputTypes& in) {
     return static_cast<double>(multiply_adds(attributes, in)) / 16;

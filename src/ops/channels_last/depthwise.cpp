@@ -20,19 +20,38 @@ void DepthwiseConv::pack(const kernels::KernelTable<T>&, const T* weight, T* pac
 template <class T>
 void DepthwiseConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
   const int64_t channels = shape.groups;
-  const auto plane = pool_plane(shape.window, {shape.batch, channels, shape.in[0], shape.in[1]},
-                                {shape.batch, channels, shape.out[0], shape.out[1]});
-  for_output_rows(plane, shape.batch, channels, [&](int64_t image, int64_t i) {
-    const int64_t out = image * shape.out_plane();
-    const T* x = o.x + image * shape.in_plane() * channels;
-    for_window_segments(plane, channels, i, x, o.y + out * channels, [&](const WindowSegment<T>& segment) {
-      int64_t weights[kMostTaps];
-      for (int64_t t = 0; t < segment.row.taps; ++t) weights[t] = segment.taps[t] * channels;
-      const int64_t pixel = out + i * shape.out[1] + segment.first;
-      context.kernels.channels_last.depthwise(
-          segment.row, o.packed, weights,
-          channels_last_epilogue(o.epilogue, o.bias, o.residual, pixel, channels, 0));
-    });
+  const ops::Window& w = shape.window;
+  const auto plane = pool_plane(w, shape.in, shape.out);
+  for_window_bands(plane, shape.batch, channels, [&](int64_t image, const WindowBand& band) {
+    const int64_t first = band.channel_begin;
+    for (int64_t i = band.row_begin; i < band.row_end; ++i) {
+      int64_t x_rows[kMostTaps], weight_rows[kMostTaps];
+      int64_t rows = 0;
+      for (int64_t r = 0; r < w.kernel[0]; ++r) {
+        const int64_t row = i * w.stride[0] - w.pad_begin[0] + r * w.dilation[0];
+        if (row < 0 || row >= shape.in[0]) continue;
+        x_rows[rows] = row * shape.in[1] * channels;
+        weight_rows[rows++] = r * w.kernel[1] * channels;
+      }
+      const int64_t pixel = image * shape.out_plane() + i * shape.out[1];
+      const kernels::Epilogue<T> e =
+          channels_last_epilogue(o.epilogue, o.bias, o.residual, pixel, channels, first);
+      context.kernels.channels_last.depthwise({.outputs = shape.out[1],
+                                               .channels = band.channel_end - first,
+                                               .pixel_stride = channels,
+                                               .kernel = w.kernel[1],
+                                               .stride = w.stride[1],
+                                               .dilation = w.dilation[1],
+                                               .pad = w.pad_begin[1],
+                                               .columns = shape.in[1],
+                                               .rows = rows,
+                                               .x = o.x + image * shape.in_plane() * channels + first,
+                                               .x_rows = x_rows,
+                                               .weights = o.packed + first,
+                                               .weight_rows = weight_rows,
+                                               .y = o.y + pixel * channels + first,
+                                               .epilogue = &e});
+    }
   });
 }
 

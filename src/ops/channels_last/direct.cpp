@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ops/channels_last/algorithms.hpp"
+#include "ops/strided_copy.hpp"
 
 namespace pleat {
 namespace {
@@ -11,6 +12,7 @@ constexpr int64_t kTaskPixels = 96;            // fewer would leave weights read
 constexpr int64_t kBlockElements = 112 << 10;  // of the image, in the second cache
 constexpr int64_t kFewestPixels = 16;
 constexpr int64_t kCopyElements = 64 << 10;
+constexpr int64_t kAveragedElements = 48 << 10;
 
 bool is_padded(const ops::Window& w) {
   return w.pad_begin[0] > 0 || w.pad_begin[1] > 0 || w.pad_end[0] > 0 || w.pad_end[1] > 0;
@@ -23,24 +25,26 @@ int64_t read_columns(const ConvShape& shape) {
 
 }  // namespace
 
-DirectConv::DirectConv(const ConvShape& given, int64_t panel) : shape(given), nr(panel) {
+DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attributes, int64_t panel)
+    : shape(given), nr(panel), planar(attributes.planar), global_average(attributes.global_average) {
   const ops::Window& w = shape.window;
   const int64_t channels = shape.groups * shape.in_channels;
-  padded = is_padded(w);
-  row_stride = (padded ? read_columns(shape) : shape.in[1]) * channels;
+  copied = planar || is_padded(w);
+  row_stride = (copied ? read_columns(shape) : shape.in[1]) * channels;
   const bool joined = shape.groups == 1 && w.dilation[1] == 1;
   taps = joined ? w.kernel[0] : shape.kernel_size();
   depth = joined ? w.kernel[1] * channels : shape.in_channels;
 
-  const auto tasks = [&] {
-    return shape.batch * shape.groups * divide_up(shape.out[0], band_rows) * column_blocks();
-  };
+  const auto tasks = [&] { return shape.batch * shape.groups * bands() * column_blocks(); };
   const auto halves = [&] {
     return band_rows * shape.out[1] * block_columns * taps * depth >= 2 * kTaskMultiplyAdds;
   };
   band_rows = std::max<int64_t>(1, shape.out[0]);
   block_columns = round_up(columns(), nr);
-  while (padded && band_rows > 1 && read_rows(band_rows) * row_stride > kCopyElements) {
+  while (copied && band_rows > 1 && read_rows(band_rows) * row_stride > kCopyElements) {
+    band_rows = divide_up(band_rows, 2);
+  }
+  while (global_average && band_rows > 1 && band_rows * shape.out[1] * block_columns > kAveragedElements) {
     band_rows = divide_up(band_rows, 2);
   }
   while (tasks() < kTasks && halves()) {
@@ -54,7 +58,7 @@ DirectConv::DirectConv(const ConvShape& given, int64_t panel) : shape(given), nr
   }
   const int64_t pixels = std::max<int64_t>(1, band_rows * shape.out[1]);
   block_pixels = std::max(kFewestPixels, kBlockElements / channels / w.stride[0] / w.stride[1]);
-  block_pixels = divide_up(pixels, divide_up(pixels, block_pixels));
+  block_pixels = global_average ? pixels : divide_up(pixels, divide_up(pixels, block_pixels));
 }
 
 int64_t DirectConv::read_rows(int64_t rows) const {
@@ -65,16 +69,20 @@ int64_t DirectConv::packed_elements() const {
   return shape.groups * round_up(columns(), nr) * taps * depth;
 }
 
-// Shared: offsets of the taps, then the copies made beforehand. A worker's: places of a task's pixels, then
-// its own copy.
+// Shared: offsets of the taps, then those of averaged outputs, then the copies made beforehand and the bands'
+// sums. A worker's: places of a task's pixels, then its own copy, then the outputs that it averages.
 Workspace DirectConv::workspace(size_t element) const {
   const auto bytes = [&](int64_t offsets, int64_t elements) {
     return static_cast<size_t>(round_up(offsets, 8)) * sizeof(int64_t) +
            static_cast<size_t>(elements) * element;
   };
   const int64_t images = copies_beforehand() ? shape.batch * read_rows(shape.out[0]) * row_stride : 0;
-  const int64_t band = padded && !copies_beforehand() ? read_rows(band_rows) * row_stride : 0;
-  return {bytes(taps, images), bytes(band_rows * shape.out[1], band)};
+  const int64_t band = copied && !copies_beforehand() ? read_rows(band_rows) * row_stride : 0;
+  const int64_t pixels = band_rows * shape.out[1];
+  if (!global_average) return {bytes(taps, images), bytes(pixels, band)};
+  const int64_t sums = shape.batch * bands() * shape.groups * columns();
+  return {bytes(taps + std::max(pixels, bands()), images + sums),
+          bytes(pixels, band + pixels * block_columns)};
 }
 
 template <class T>
@@ -103,10 +111,14 @@ void DirectConv::copy_rows(const T* image, int64_t first, int64_t rows, T* to) c
       std::fill(to, to + row_stride, T(0));
       continue;
     }
-    const T* from = image + row * shape.in[1] * channels;
     T* const begin = to + left * channels;
     std::fill(to, begin, T(0));
-    std::copy(from, from + inside * channels, begin);
+    if (planar) {
+      interleave(channels, inside, shape.in_plane(), image + row * shape.in[1], begin);
+    } else {
+      const T* from = image + row * shape.in[1] * channels;
+      std::copy(from, from + inside * channels, begin);
+    }
     std::fill(begin + inside * channels, to + row_stride, T(0));
   }
 }
@@ -115,10 +127,13 @@ template <class T>
 void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
   const ops::Window& w = shape.window;
   const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * columns();
-  const int64_t bands = divide_up(shape.out[0], band_rows), blocks = column_blocks();
+  const int64_t blocks = column_blocks(), band_pixels = band_rows * shape.out[1];
   const int64_t all_rows = read_rows(shape.out[0]), image_size = shape.in_plane() * channels;
   auto* const offsets = context.template workspace<int64_t>();
-  auto* const copies = reinterpret_cast<T*>(offsets + round_up(taps, 8));
+  auto* const averaged = offsets + taps;  // offsets of what is averaged
+  const int64_t most_averaged = global_average ? std::max(band_pixels, bands()) : 0;
+  auto* const copies = reinterpret_cast<T*>(offsets + round_up(taps + most_averaged, 8));
+  T* const sums = copies + (copies_beforehand() ? shape.batch * all_rows * row_stride : 0);
   for (int64_t t = 0; t < taps; ++t) {
     const int64_t per_row = taps / w.kernel[0];
     offsets[t] = t / per_row * w.dilation[0] * row_stride + t % per_row * w.dilation[1] * channels;
@@ -133,44 +148,58 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
   // Of output rows [first, first + rows): what they read.
   const auto rows_of = [&](int64_t image, int64_t first, int64_t rows, T* band) -> const T* {
     const int64_t top = first * w.stride[0];
-    if (!padded) return o.x + image * image_size + top * row_stride;
+    if (!copied) return o.x + image * image_size + top * row_stride;
     if (copies_beforehand()) return copies + (image * all_rows + top) * row_stride;
     copy_rows(o.x + image * image_size, top, read_rows(rows), band);
     return band;
   };
-  const int64_t work = band_rows * shape.out[1] * block_columns * taps * depth / 32;
-  parallel_for(shape.batch * bands * blocks * shape.groups, grain_for(work), [&](int64_t begin, int64_t end) {
-    auto* const pixels = context.template worker_workspace<int64_t>();
-    auto* const band = reinterpret_cast<T*>(pixels + round_up(band_rows * shape.out[1], 8));
-    for (int64_t p = 0; p < band_rows * shape.out[1]; ++p) {
-      pixels[p] = p / shape.out[1] * w.stride[0] * row_stride + p % shape.out[1] * w.stride[1] * channels;
-    }
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t group = i % shape.groups, column = i / shape.groups % blocks * block_columns;
-      const int64_t image = i / shape.groups / blocks / bands;
-      const int64_t first_row = i / shape.groups / blocks % bands * band_rows;
-      const int64_t rows = std::min(band_rows, shape.out[0] - first_row), count = rows * shape.out[1];
-      const T* x = rows_of(image, first_row, rows, band);
-      const int64_t first = (image * shape.out[0] + first_row) * shape.out[1];
-      const int64_t channel = group * columns() + column;
-      for (int64_t p = 0; p < count; p += block_pixels) {
-        const kernels::Epilogue<T> e =
-            channels_last_epilogue(o.epilogue, o.bias, o.residual, first + p, outputs, channel);
-        context.kernels.channels_last.product(
-            {.rows = std::min(block_pixels, count - p),
-             .columns = std::min(block_columns, columns() - column),
-             .taps = taps,
-             .depth = depth,
-             .x = x + group * shape.in_channels,
-             .pixels = pixels + p,
-             .offsets = offsets,
-             .weights = o.packed + (group * round_up(columns(), nr) + column) * taps * depth,
-             .y = o.y + (first + p) * outputs + channel,
-             .y_stride = outputs,
-             .epilogue = &e});
-      }
-    }
-  });
+  for (int64_t p = 0; global_average && p < band_pixels; ++p) averaged[p] = p * block_columns;
+  const int64_t work = band_pixels * block_columns * taps * depth / 32;
+  parallel_for(
+      shape.batch * bands() * blocks * shape.groups, grain_for(work), [&](int64_t begin, int64_t end) {
+        auto* const pixels = context.template worker_workspace<int64_t>();
+        auto* const band = reinterpret_cast<T*>(pixels + round_up(band_pixels, 8));
+        T* const results = band + (copied && !copies_beforehand() ? read_rows(band_rows) * row_stride : 0);
+        for (int64_t p = 0; p < band_pixels; ++p) {
+          pixels[p] = p / shape.out[1] * w.stride[0] * row_stride + p % shape.out[1] * w.stride[1] * channels;
+        }
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t group = i % shape.groups, column = i / shape.groups % blocks * block_columns;
+          const int64_t image_band = i / shape.groups / blocks, image = image_band / bands();
+          const int64_t first_row = image_band % bands() * band_rows;
+          const int64_t rows = std::min(band_rows, shape.out[0] - first_row), count = rows * shape.out[1];
+          const T* x = rows_of(image, first_row, rows, band);
+          const int64_t first = (image * shape.out[0] + first_row) * shape.out[1];
+          const int64_t channel = group * columns() + column;
+          const int64_t block = std::min(block_columns, columns() - column);
+          for (int64_t p = 0; p < count; p += block_pixels) {
+            const kernels::Epilogue<T> e =
+                channels_last_epilogue(o.epilogue, o.bias, o.residual, first + p, outputs, channel);
+            context.kernels.channels_last.product(
+                {.rows = std::min(block_pixels, count - p),
+                 .columns = block,
+                 .taps = taps,
+                 .depth = depth,
+                 .x = x + group * shape.in_channels,
+                 .pixels = pixels + p,
+                 .offsets = offsets,
+                 .weights = o.packed + (group * round_up(columns(), nr) + column) * taps * depth,
+                 .y = global_average ? results : o.y + (first + p) * outputs + channel,
+                 .y_stride = global_average ? block_columns : outputs,
+                 .epilogue = &e});
+          }
+          if (global_average) {
+            context.kernels.channels_last.average(
+                {1, block, count, results, 0, averaged, sums + image_band * outputs + channel, outputs},
+                T(1));
+          }
+        }
+      });
+  if (!global_average) return;
+  for (int64_t b = 0; b < bands(); ++b) averaged[b] = b * outputs;
+  context.kernels.channels_last.average(
+      {shape.batch, outputs, bands(), sums, bands() * outputs, averaged, o.y, outputs},
+      T(1) / static_cast<T>(shape.out_plane()));
 }
 
 template void DirectConv::pack<float>(const kernels::KernelTable<float>&, const float*, float*) const;

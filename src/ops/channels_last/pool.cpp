@@ -17,8 +17,8 @@ template <class T, class Body>
 void for_all_segments(const ops::Window& window, const Context<T>& context, const Body& body) {
   const Shape &x = context.in_shape(0), &y = context.out_shape(0);
   const auto plane = pool_plane(window, plane_of(x), plane_of(y));
-  for_output_rows(plane, x[0], x[3], [&](int64_t image, int64_t i) {
-    for_window_segments(plane, x[3], i, context.in(0) + image * x.product(1, 4),
+  for_window_bands(plane, x[0], x[3], [&](int64_t image, const WindowBand& band) {
+    for_window_segments(plane, x[3], band, context.in(0) + image * x.product(1, 4),
                         context.out(0) + image * y.product(1, 4), body);
   });
 }

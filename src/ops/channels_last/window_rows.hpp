@@ -9,62 +9,112 @@ namespace pleat {
 /// Most taps of a window that is walked by rows.
 inline constexpr int64_t kMostTaps = 169;
 
-/// Outputs [first, first + row.outputs) of one row whose windows have the same taps inside the image.
+/// Output rows and channels that a task computes.
+struct WindowBand {
+  int64_t row_begin, row_end, channel_begin, channel_end;
+};
+
+/// Neighbouring outputs, along a row or down a column, whose windows have the same taps inside the image.
 template <class T>
 struct WindowSegment {
   kernels::WindowRow<T> row;
   const int64_t* taps;  ///< ky*kernel_w + kx of each of row.taps
-  int64_t first;
+  int64_t pixel;        ///< of the first output
+  int64_t channel;
   int64_t padded_size;  ///< elements of the window inside the padded image
 };
 
-/// Calls body(segment) for output row i of a channels-last image x: the outputs whose windows lie inside from
-/// left to right together, those at the edges one by one.
-template <class T, class Body>
-void for_window_segments(const kernels::PoolPlane& p, int64_t channels, int64_t i, const T* x, T* y,
-                         const Body& body) {
-  int64_t offsets[kMostTaps], taps[kMostTaps];
-  const auto inside = [](int64_t begin, int64_t kernel, int64_t dilation, int64_t low, int64_t high) {
-    int64_t count = 0;
-    for (int64_t k = 0; k < kernel; ++k) count += begin + k * dilation >= low && begin + k * dilation < high;
-    return count;
-  };
-  const int64_t top = i * p.stride_h - p.pad_h;
-  const int64_t padded_rows = inside(top, p.kernel_h, p.dilation_h, -p.pad_h, p.in_h + p.pad_end_h);
-  const int64_t reach = (p.kernel_w - 1) * p.dilation_w;
-  const int64_t inner_begin = std::min(p.out_w, (p.pad_w + p.stride_w - 1) / p.stride_w);
-  const int64_t inner_end = std::clamp((p.in_w - 1 - reach + p.pad_w) / p.stride_w + 1, inner_begin, p.out_w);
-  const bool fits = p.in_w > reach;
-  for (int64_t j = 0; j < p.out_w;) {
-    const bool inner = fits && j >= inner_begin && j < inner_end;
-    const int64_t left = j * p.stride_w - p.pad_w;
-    int64_t count = 0;
-    for (int64_t r = 0; r < p.kernel_h; ++r) {
-      const int64_t row = top + r * p.dilation_h;
-      if (row < 0 || row >= p.in_h) continue;
-      for (int64_t c = 0; c < p.kernel_w; ++c) {
-        const int64_t column = left + c * p.dilation_w;
-        if (column < 0 || column >= p.in_w) continue;
-        offsets[count] = (row * p.in_w + column) * channels;
-        taps[count++] = r * p.kernel_w + c;
-      }
-    }
-    const int64_t outputs = inner ? inner_end - j : 1;
-    const kernels::WindowRow<T> row = {
-        outputs, channels, count, x, p.stride_w * channels, offsets, y + (i * p.out_w + j) * channels,
-        channels};
-    body(WindowSegment<T>{
-        row, taps, j, padded_rows * inside(left, p.kernel_w, p.dilation_w, -p.pad_w, p.in_w + p.pad_end_w)});
-    j += outputs;
+/// One dimension of a plane.
+struct WindowAxis {
+  int64_t in, kernel, stride, pad, pad_end, dilation;
+
+  int64_t begin(int64_t output) const { return output * stride - pad; }
+  int64_t reach() const { return (kernel - 1) * dilation; }
+  bool inside(int64_t output) const { return begin(output) >= 0 && begin(output) + reach() < in; }
+  bool tap_inside(int64_t output, int64_t k) const {
+    return begin(output) + k * dilation >= 0 && begin(output) + k * dilation < in;
   }
+  int64_t padded_taps(int64_t output) const {
+    int64_t count = 0;
+    for (int64_t k = 0; k < kernel; ++k) {
+      const int64_t at = begin(output) + k * dilation;
+      count += at >= -pad && at < in + pad_end;
+    }
+    return count;
+  }
+  /// Calls body(first, count) for the outputs [from, to): those whose windows lie inside together, the others
+  /// one by one.
+  template <class Body>
+  void for_spans(int64_t from, int64_t to, const Body& body) const {
+    for (int64_t first = from; first < to;) {
+      int64_t count = 1;
+      if (inside(first)) {
+        while (first + count < to && inside(first + count)) ++count;
+      }
+      body(first, count);
+      first += count;
+    }
+  }
+};
+
+/// Calls body(segment) for the outputs of a band of a channels-last image x.
+template <class T, class Body>
+void for_window_segments(const kernels::PoolPlane& p, int64_t channels, const WindowBand& band, const T* x,
+                         T* y, const Body& body) {
+  const WindowAxis rows = {p.in_h, p.kernel_h, p.stride_h, p.pad_h, p.pad_end_h, p.dilation_h};
+  const WindowAxis columns = {p.in_w, p.kernel_w, p.stride_w, p.pad_w, p.pad_end_w, p.dilation_w};
+  const int64_t x_row = p.in_w * channels, y_row = p.out_w * channels;
+  x += band.channel_begin;
+  y += band.channel_begin;
+  rows.for_spans(band.row_begin, band.row_end, [&](int64_t i, int64_t height) {
+    columns.for_spans(0, p.out_w, [&](int64_t j, int64_t width) {
+      int64_t offsets[kMostTaps], taps[kMostTaps];
+      int64_t count = 0;
+      for (int64_t r = 0; r < p.kernel_h; ++r) {
+        if (!rows.tap_inside(i, r)) continue;
+        for (int64_t c = 0; c < p.kernel_w; ++c) {
+          if (!columns.tap_inside(j, c)) continue;
+          offsets[count] =
+              (rows.begin(i) + r * p.dilation_h) * x_row + (columns.begin(j) + c * p.dilation_w) * channels;
+          taps[count++] = r * p.kernel_w + c;
+        }
+      }
+      const bool down = height > width;
+      const int64_t lines = down ? width : height;
+      const int64_t x_down = p.stride_h * x_row, x_along = p.stride_w * channels;
+      const int64_t padded = rows.padded_taps(i) * columns.padded_taps(j);
+      for (int64_t line = 0; line < lines; ++line) {
+        const int64_t pixel = down ? i * p.out_w + j + line : (i + line) * p.out_w + j;
+        const kernels::WindowRow<T> row = {.outputs = down ? height : width,
+                                           .channels = band.channel_end - band.channel_begin,
+                                           .taps = count,
+                                           .x = x + line * (down ? x_along : x_down),
+                                           .x_stride = down ? x_down : x_along,
+                                           .offsets = offsets,
+                                           .y = y + pixel * channels,
+                                           .y_stride = down ? y_row : channels};
+        body(WindowSegment<T>{row, taps, pixel, band.channel_begin, padded});
+      }
+    });
+  });
 }
 
-/// Calls body(image, row of outputs) for all rows of all images, in parallel.
+/// Calls body(image, band) for bands that cover all images, in parallel. The channels of a band are so few
+/// that the rows of a window stay in the first cache while outputs pass by.
 template <class Body>
-void for_output_rows(const kernels::PoolPlane& p, int64_t images, int64_t channels, const Body& body) {
-  const int64_t work = p.out_w * channels * p.kernel_h * p.kernel_w / 8;
-  parallel_for(images * p.out_h, grain_for(work), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) body(i / p.out_h, i % p.out_h);
+void for_window_bands(const kernels::PoolPlane& p, int64_t images, int64_t channels, const Body& body) {
+  constexpr int64_t kCached = 6144, kLine = 16, kTasks = 16;  // elements; enough for the threads there may be
+  const int64_t fit = kCached / std::max<int64_t>(1, p.kernel_h * p.in_w) / kLine * kLine;
+  const int64_t block = std::min(channels, std::max(kLine, fit)), blocks = divide_up(channels, block);
+  const int64_t wanted = divide_up(kTasks, std::max<int64_t>(1, images * blocks));
+  const int64_t height = std::max<int64_t>(1, divide_up(p.out_h, wanted)), bands = divide_up(p.out_h, height);
+  const int64_t work = height * p.out_w * block * p.kernel_h * p.kernel_w / 8;
+  parallel_for(images * bands * blocks, grain_for(work), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i / blocks % bands * height, channel = i % blocks * block;
+      body(i / blocks / bands,
+           WindowBand{row, std::min(row + height, p.out_h), channel, std::min(channel + block, channels)});
+    }
   });
 }
 
