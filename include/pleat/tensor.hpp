@@ -56,6 +56,10 @@ class Tensor {
     return tensor;
   }
 
+  /// Elements whose bytes are in `bytes`, which the tensor takes over: nothing is copied. Error where they
+  /// are not as many as the shape needs.
+  static Tensor adopt(Shape shape, DType dtype, std::string bytes);
+
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
   DType dtype() const { return dtype_; }

@@ -11,6 +11,26 @@
 #include "passes/pipeline.hpp"
 
 namespace pleat {
+namespace {
+
+// Forgets the data of constants that are read only to be packed.
+void release_packed(GraphData& graph) {
+  std::vector<bool> needed(graph.values.size());
+  for (ValueId output : graph.outputs) needed[static_cast<size_t>(output)] = true;
+  for (const Node& node : graph.nodes) {
+    const int packed = definition(node.attributes).packed_only;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] != kAbsent && static_cast<int>(i) != packed) {
+        needed[static_cast<size_t>(node.inputs[i])] = true;
+      }
+    }
+  }
+  for (size_t i = 0; i < graph.values.size(); ++i) {
+    if (graph.values[i].kind == ValueKind::constant && !needed[i]) graph.values[i].data = Tensor();
+  }
+}
+
+}  // namespace
 
 bool ExecutorCache::Entry::fits(std::span<const Tensor> inputs) const {
   if (inputs.size() != shapes.size()) return false;
@@ -22,13 +42,16 @@ bool ExecutorCache::Entry::fits(std::span<const Tensor> inputs) const {
   return true;
 }
 
-Executor& ExecutorCache::get(const GraphData& graph, std::span<const Tensor> inputs) {
+Executor* ExecutorCache::find(std::span<const Tensor> inputs) {
   const auto it =
       std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.fits(inputs); });
-  if (it != entries_.end()) {
-    std::rotate(it, it + 1, entries_.end());
-    return entries_.back().executor;
-  }
+  if (it == entries_.end()) return nullptr;
+  std::rotate(it, it + 1, entries_.end());
+  return &entries_.back().executor;
+}
+
+Executor& ExecutorCache::make(const GraphData& graph, std::span<const Tensor> inputs,
+                              FunctionRef<void()> planned) {
   if (entries_.size() == kMost) entries_.erase(entries_.begin());
   const std::vector<bool> shaping = inputs_that_shape(graph);
   std::vector<Shape> shapes;
@@ -37,9 +60,16 @@ Executor& ExecutorCache::get(const GraphData& graph, std::span<const Tensor> inp
     shapes.push_back(inputs[i].shape());
     values.push_back(i < shaping.size() && shaping[i] ? inputs[i].clone() : Tensor());
   }
-  Executor executor(make_plan(graph, shapes, values));
+  Plan plan = make_plan(graph, shapes, values);
+  planned();
+  Executor executor(std::move(plan));
   entries_.push_back({std::move(shapes), std::move(values), std::move(executor)});
   return entries_.back().executor;
+}
+
+Executor& ExecutorCache::get(const GraphData& graph, std::span<const Tensor> inputs) {
+  Executor* const known = find(inputs);
+  return known != nullptr ? *known : make(graph, inputs, [] {});
 }
 
 Model::Impl::Impl(Graph made, ModelOptions given)
@@ -85,6 +115,19 @@ PreparedGraph& Model::Impl::prepared_inference() {
   return *inference_form;
 }
 
+Executor& Model::Impl::executor_for(std::span<const Tensor> inputs) {
+  PreparedGraph& form = prepared();
+  if (Executor* known = form.executors.find(inputs)) return *known;
+  if (form.released) {
+    PassContext context{.precise = options.precise};
+    form.graph = pleat::inference_graph(graph.ir(), fold, context);
+  }
+  form.released = !training;
+  return form.executors.make(form.graph, inputs, [&] {
+    if (form.released) release_packed(form.graph);
+  });
+}
+
 ValueInfo& Model::Impl::named(std::string_view name) {
   for (ValueInfo& value : graph.ir().values) {
     if (value.name == name && value.data.defined()) return value;
@@ -119,8 +162,7 @@ Tensor Model::operator()(const Tensor& input) {
 }
 
 std::vector<Tensor> Model::Impl::make_outputs(std::span<const Tensor> inputs) {
-  PreparedGraph& form = prepared();
-  const Plan& plan = form.executors.get(form.graph, inputs).plan();
+  const Plan& plan = executor_for(inputs).plan();
   std::vector<Tensor> outputs;
   for (int id : plan.outputs) {
     const ValueType& type = plan.buffers[static_cast<size_t>(id)].type;
@@ -138,8 +180,7 @@ Executor& Model::Impl::bind(std::span<const Tensor> inputs, std::span<Tensor> ou
            name_of(inputs[i].dtype()));
     }
   }
-  PreparedGraph& form = prepared();
-  Executor& executor = form.executors.get(form.graph, inputs);
+  Executor& executor = executor_for(inputs);
   const Plan& plan = executor.plan();
   if (outputs.size() != plan.outputs.size()) {
     fail("the model has ", plan.outputs.size(), " output(s), got room for ", outputs.size());

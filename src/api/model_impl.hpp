@@ -14,6 +14,10 @@ namespace pleat {
 /// shapes depend on them); the least recently used goes first.
 class ExecutorCache {
  public:
+  /// Null where there is none for these inputs.
+  Executor* find(std::span<const Tensor> inputs);
+  /// Between planning and packing `planned` is called.
+  Executor& make(const GraphData& graph, std::span<const Tensor> inputs, FunctionRef<void()> planned);
   Executor& get(const GraphData& graph, std::span<const Tensor> inputs);
   void clear() { entries_.clear(); }
 
@@ -32,6 +36,7 @@ class ExecutorCache {
 /// A pipeline's result with its executors.
 struct PreparedGraph {
   GraphData graph;
+  bool released = false;  ///< constants that executors keep packed have no data here any more
   FoldReport report = {};
   uint64_t weights_version = 0;  ///< of the weights when it was made
   ExecutorCache executors = {};
@@ -43,6 +48,8 @@ struct Model::Impl {
   /// The graph for the present mode, made again where a weight changed (in inference) or a layer was frozen.
   PreparedGraph& prepared();
   PreparedGraph& prepared_inference();
+  /// The present mode's executor for these inputs.
+  Executor& executor_for(std::span<const Tensor> inputs);
   /// Room for what the model makes of these inputs. This and bind() are called in the arena.
   std::vector<Tensor> make_outputs(std::span<const Tensor> inputs);
   /// The executor for these inputs and outputs, whose data it notes in input_data and output_data.

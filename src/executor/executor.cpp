@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/parallel.hpp"
+#include "base/zeroed_memory.hpp"
 #include "executor/profiler.hpp"
 #include "kernels/kernel_table.hpp"
 #include "ops/context.hpp"
@@ -11,23 +12,6 @@ namespace pleat {
 namespace {
 
 constexpr size_t kLine = 64;
-
-/// Zeroed memory at a cache line's boundary.
-class AlignedBytes {
- public:
-  AlignedBytes() = default;
-  explicit AlignedBytes(size_t bytes)
-      : data_(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kLine}))) {
-    std::memset(data_.get(), 0, bytes);
-  }
-  std::byte* data() const { return data_.get(); }
-
- private:
-  struct Free {
-    void operator()(std::byte* p) const { ::operator delete (p, std::align_val_t{kLine}); }
-  };
-  std::unique_ptr<std::byte, Free> data_;
-};
 
 constexpr size_t whole_lines(size_t bytes) {
   return (bytes + kLine - 1) / kLine * kLine;
@@ -91,17 +75,25 @@ struct Executor::Impl {
     if (workers <= worker_count) return;
     worker_count = workers;
     const size_t stride = whole_lines(plan.worker_bytes);
-    worker_memory = AlignedBytes(stride * static_cast<size_t>(workers));
+    worker_memory = ZeroedMemory(stride * static_cast<size_t>(workers));
     for (Call& call : calls) {
       call.arguments.worker_workspace = worker_memory.data();
       call.arguments.worker_stride = stride;
     }
   }
 
+  // What only packing reads is let go as soon as it is packed.
   void pack() {
     size_t total = 0;
-    for (const Step& step : plan.steps) total += whole_lines(step.packed_bytes);
-    packed_memory = AlignedBytes(total);
+    std::vector<int> uses(plan.buffers.size());
+    for (const auto& [from, to] : plan.copies) ++uses[static_cast<size_t>(from)];
+    for (const Step& step : plan.steps) {
+      total += whole_lines(step.packed_bytes);
+      for (int input : step.inputs) {
+        if (input >= 0) ++uses[static_cast<size_t>(input)];
+      }
+    }
+    packed_memory = ZeroedMemory(total);
     size_t offset = 0;
     for (size_t i = 0; i < plan.steps.size(); ++i) {
       const Step& step = plan.steps[i];
@@ -111,6 +103,9 @@ struct Executor::Impl {
                                                                            calls[i].arguments, packed);
       calls[i].arguments.packed = packed;
       offset += whole_lines(step.packed_bytes);
+      if (step.op->packed_only < 0) continue;
+      const auto input = static_cast<size_t>(step.inputs[static_cast<size_t>(step.op->packed_only)]);
+      if (--uses[input] == 0) plan.buffers[input].tensor = Tensor();
     }
   }
 
@@ -144,7 +139,7 @@ struct Executor::Impl {
   };
 
   Plan plan;
-  AlignedBytes arena, packed_memory, worker_memory;
+  ZeroedMemory arena, packed_memory, worker_memory;
   const void* kernels = nullptr;
   int worker_count = 0;
   std::vector<TensorRef> operands;

@@ -109,7 +109,8 @@ void with_element_type(DType dtype, const Body& body) {
 ///       static std::vector<int> shape_inputs(const Attributes&);
 ///       static KnownValue known(const Attributes&, const InputTypes& in);
 ///       static constexpr KnownRule known_rule = KnownRule::moves;
-///       static constexpr bool is_view = true, may_be_inplace = true, packs_always = true;
+///       static constexpr bool is_view = true, may_be_inplace = true;
+///       static constexpr int packed_only = 1;
 ///     };
 ///     PLEAT_OP(AddOp)
 // clang-format on
@@ -120,7 +121,7 @@ constexpr OpDef define_op() {
   def.name = Op::name;
   def.infer = [](const ops::Attributes& a, const InputTypes& in) { return Op::infer(std::get<A>(a), in); };
   if constexpr (requires { Op::is_view; }) def.is_view = Op::is_view;
-  if constexpr (requires { Op::packs_always; }) def.packs_always = Op::packs_always;
+  if constexpr (requires { Op::packed_only; }) def.packed_only = Op::packed_only;
   if constexpr (requires { Op::may_be_inplace; }) def.may_be_inplace = Op::may_be_inplace;
   if constexpr (requires { Op::known_rule; }) def.known_rule = Op::known_rule;
   if constexpr (requires(const A& a, const Context<float>& c) { Op::template run<float>(a, c); }) {

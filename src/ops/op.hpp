@@ -72,7 +72,8 @@ struct OpDef {
   size_t (*packed_bytes)(const ops::Attributes&, const InputTypes& in, DType compute);
   void (*pack_f32)(const ops::Attributes&, const RunArguments&, void* packed);
   void (*pack_f64)(const ops::Attributes&, const RunArguments&, void* packed);
-  bool packs_always;  ///< runs on packed constants only
+  int packed_only =
+      -1;  ///< input that is read when constants are packed, never by a run; it must be constant
   /// Inputs that a run changes in place (running statistics, updated parameters).
   std::vector<int> (*mutated)(const ops::Attributes&);
   /// Inputs whose elements the outputs' shapes depend on (the shape of reshape). `infer` reads them from

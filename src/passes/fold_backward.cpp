@@ -5,6 +5,7 @@
 // take their part, or nothing is changed.
 
 #include <algorithm>
+#include <set>
 
 #include "base/format.hpp"
 #include "graph/edit.hpp"
@@ -77,14 +78,67 @@ class Search {
   const PassContext& context_;
 };
 
-void absorb(GraphData& graph, NodeId id, const Affine& affine) {
+// Whether no pass can change a linear layer's weight once it took the affine that is node `taken`: between it
+// and the next layers, on both sides, there is no other affine, and no sum that would make it one with a
+// layer beside it. Such a weight is rounded at once: in double, those of a whole network would need twice its
+// memory.
+class Settled {
+ public:
+  Settled(const GraphData& graph, NodeId layer, NodeId taken)
+      : graph_(graph), x_(graph.node(layer).inputs[kX]), taken_(taken) {
+    const std::vector<ValueId>& outputs = graph.node(layer).outputs;
+    settled_ = graph.value(x_).type.dtype == DType::f32 && above(x_) &&
+               std::all_of(outputs.begin(), outputs.end(), [&](ValueId y) { return below(y); });
+  }
+  explicit operator bool() const { return settled_; }
+
+ private:
+  bool is_linear(NodeId id) const { return id >= 0 && linear_view(graph_, graph_.node(id)).has_value(); }
+  bool is_affine(NodeId id) const {
+    return id >= 0 && id != taken_ && std::holds_alternative<ops::ScaleShift>(graph_.node(id).attributes);
+  }
+
+  bool above(ValueId value) {
+    const NodeId id = value == kAbsent ? -1 : graph_.value(value).producer;
+    if (id < 0 || is_linear(id) || !seen_.insert(value).second) return true;
+    if (is_affine(id)) return false;
+    const std::vector<ValueId>& inputs = graph_.node(id).inputs;
+    return std::all_of(inputs.begin(), inputs.end(), [&](ValueId input) { return above(input); });
+  }
+  bool below(ValueId value) {
+    if (!seen_.insert(value).second) return true;
+    for (const NodeId id : users(graph_, value)) {
+      if (is_linear(id)) continue;
+      if (is_affine(id)) return false;
+      const Node& node = graph_.node(id);
+      if (is_sum(graph_, node)) {
+        for (const ValueId summand : node.inputs) {
+          const NodeId other = graph_.value(summand).producer;
+          if (summand == x_ || (summand != value && (is_linear(other) || is_affine(other)))) return false;
+        }
+      }
+      for (const ValueId output : node.outputs) {
+        if (!below(output)) return false;
+      }
+    }
+    return true;
+  }
+
+  const GraphData& graph_;
+  ValueId x_;
+  NodeId taken_;
+  std::set<ValueId> seen_;
+  bool settled_;
+};
+
+void absorb(GraphData& graph, NodeId id, const Affine& affine, NodeId taken) {
   Node& node = graph.node(id);
   if (const ops::ScaleShift* before = plain_scale_shift(node)) {
     const auto dim = static_cast<int>(before->dim);
     const Shape& shape = graph.value(node.inputs[kX]).type.shape;
     set_affine(graph, node, *along(composed(affine_of(graph, node), affine), dim, shape[dim]));
   } else {
-    absorb_after(graph, node, affine);
+    absorb_after(graph, node, affine, Settled(graph, id, taken) ? DType::f32 : DType::f64);
   }
 }
 
@@ -122,7 +176,7 @@ void run(GraphData& graph, PassContext& context) {
     }
     const Placement& placement = search.placement;
     if (entry != nullptr) report_folded(*entry, graph, placement, rule(graph, placement));
-    for (const auto& [id, part] : placement.absorbed) absorb(graph, id, part);
+    for (const auto& [id, part] : placement.absorbed) absorb(graph, id, part, static_cast<NodeId>(i));
     for (const Constant& constant : search.constants) apply_to_constant(graph, constant);
     for (const auto& [id, passage] : placement.passed) apply_passage(graph, graph.node(id), passage);
     rename_changed(graph, placement.absorbed);

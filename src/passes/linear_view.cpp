@@ -4,6 +4,7 @@
 
 #include "base/format.hpp"
 #include "graph/edit.hpp"
+#include "tensor/element_type.hpp"
 
 namespace pleat {
 namespace {
@@ -41,10 +42,14 @@ std::vector<double> vector_or(const GraphData& graph, ValueId value, int64_t siz
 }
 
 // New constants: the old ones may be shared with another layer.
-void set_weight(GraphData& graph, Node& node, const std::vector<double>& weight) {
-  const Shape shape = graph.value(node.inputs[kWeight]).type.shape;
-  node.inputs[kWeight] =
-      add_constant(graph, node.name + ".folded_weight", Tensor::from<double>(shape, weight));
+void set_weight(GraphData& graph, Node& node, Tensor weight) {
+  node.inputs[kWeight] = add_constant(graph, node.name + ".folded_weight", std::move(weight));
+}
+
+// The node's weight in double, of which the node has its own copy.
+Tensor own_weight(const GraphData& graph, const Node& node) {
+  const Tensor& weight = graph.value(node.inputs[kWeight]).data;
+  return weight.dtype() == DType::f64 ? weight.clone() : weight.to(DType::f64);
 }
 
 void set_vector(GraphData& graph, Node& node, size_t i, const char* name, const std::vector<double>& values) {
@@ -107,14 +112,22 @@ std::string cannot_absorb_after(const GraphData& graph, const Node& node, const 
   return "";
 }
 
-void absorb_after(GraphData& graph, Node& node, const Affine& after) {
+void absorb_after(GraphData& graph, Node& node, const Affine& after, DType dtype) {
   const LinearView view = *linear_view(graph, node);
   const Affine a = *along(after, view.out_dim, view.outputs);
-  std::vector<double> weight = constant_values(graph, node.inputs[kWeight]);
   if (a.scales()) {
-    view.for_each_weight(graph.value(node.inputs[kWeight]).type.shape,
-                         [&](size_t o, size_t, size_t element) { weight[element] *= a.scale[o]; });
-    set_weight(graph, node, weight);
+    const Tensor& weight = graph.value(node.inputs[kWeight]).data;
+    Tensor scaled(weight.shape(), dtype);
+    with_type(weight.dtype(), [&]<class From>(From*) {
+      with_type(dtype, [&]<class To>(To*) {
+        const From* const from = weight.data<From>();
+        To* const to = scaled.data<To>();
+        view.for_each_weight(weight.shape(), [&](size_t o, size_t, size_t element) {
+          to[element] = static_cast<To>(static_cast<double>(from[element]) * a.scale[o]);
+        });
+      });
+    });
+    set_weight(graph, node, std::move(scaled));
   }
   const ValueId old = input_of(node, kBias);
   if (old == kAbsent && !a.shifts()) return;
@@ -146,13 +159,14 @@ std::string cannot_absorb_before(const GraphData& graph, const Node& node, const
 void absorb_before(GraphData& graph, Node& node, const Affine& before) {
   const LinearView view = *linear_view(graph, node);
   const Affine a = *along(before, view.in_dim, view.inputs);
-  std::vector<double> weight = constant_values(graph, node.inputs[kWeight]);
+  Tensor weight = own_weight(graph, node);
+  double* const w = weight.data<double>();
   std::vector<double> bias = vector_or(graph, input_of(node, kBias), view.outputs, 0);
-  view.for_each_weight(graph.value(node.inputs[kWeight]).type.shape, [&](size_t o, size_t i, size_t element) {
-    bias[o] += weight[element] * a.shift[i];
-    weight[element] *= a.scale[i];
+  view.for_each_weight(weight.shape(), [&](size_t o, size_t i, size_t element) {
+    bias[o] += w[element] * a.shift[i];
+    w[element] *= a.scale[i];
   });
-  set_weight(graph, node, weight);
+  set_weight(graph, node, std::move(weight));
   if (a.shifts()) set_vector(graph, node, kBias, ".folded_bias", bias);
   if (!view.padded || (!a.shifts() && input_of(node, kPad) == kAbsent)) return;
   std::vector<double> pad = vector_or(graph, input_of(node, kPad), view.inputs, 0);

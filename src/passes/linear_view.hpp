@@ -41,8 +41,8 @@ std::optional<LinearView> linear_view(const GraphData& graph, const Node& node);
 
 /// Why the node cannot take an affine of its result into weight and bias, or empty.
 std::string cannot_absorb_after(const GraphData& graph, const Node& node, const Affine& after);
-/// W'[o,i] = W[o,i] * s[o], b'[o] = b[o] * s[o] + t[o]
-void absorb_after(GraphData& graph, Node& node, const Affine& after);
+/// W'[o,i] = W[o,i] * s[o], b'[o] = b[o] * s[o] + t[o]; W' is of type `weight`.
+void absorb_after(GraphData& graph, Node& node, const Affine& after, DType weight = DType::f64);
 
 /// Why the node cannot take an affine of its input into weight, bias and pad values, or empty.
 std::string cannot_absorb_before(const GraphData& graph, const Node& node, const Affine& before);

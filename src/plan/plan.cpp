@@ -145,7 +145,7 @@ class Planner {
     if (op.multiply_adds != nullptr) step.multiply_adds = op.multiply_adds(step.attributes, types);
     if (op.packed_bytes != nullptr && packs_constants(step)) {
       step.packed_bytes = op.packed_bytes(step.attributes, types, plan_.compute);
-    } else if (op.packs_always) {
+    } else if (op.packed_only >= 0) {
       fail(step.name, ": needs a constant weight");
     }
     if (op.workspace != nullptr) {

@@ -1,17 +1,14 @@
 #include "pleat/tensor.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "base/format.hpp"
+#include "base/zeroed_memory.hpp"
 #include "tensor/element_type.hpp"
 
 namespace pleat {
 namespace {
-
-constexpr std::align_val_t kAlignment{64};
 
 template <class From, class To>
 void convert(const Tensor& from, Tensor& to) {
@@ -23,13 +20,11 @@ void convert(const Tensor& from, Tensor& to) {
 }  // namespace
 
 struct Tensor::Storage {
-  explicit Storage(size_t bytes) : data(::operator new(std::max<size_t>(bytes, 1), kAlignment)) {
-    std::memset(data, 0, bytes);
-  }
-  Storage(const Storage&) = delete;
-  Storage& operator=(const Storage&) = delete;
-  ~Storage() { ::operator delete(data, kAlignment); }
+  explicit Storage(size_t bytes) : memory(bytes), data(memory.data()) {}
+  explicit Storage(std::string bytes) : adopted(std::move(bytes)), data(adopted.data()) {}
 
+  ZeroedMemory memory;
+  std::string adopted;
   void* data;
   uint64_t version = 0;
 };
@@ -48,6 +43,17 @@ std::string_view name_of(DType dtype) {
 Tensor::Tensor(Shape shape, DType dtype) : shape_(std::move(shape)), dtype_(dtype) {
   if (!shape_.is_static()) fail("tensor: every dimension must be known, got ", shape_.str());
   storage_ = std::make_shared<Storage>(bytes());
+}
+
+Tensor Tensor::adopt(Shape shape, DType dtype, std::string bytes) {
+  Tensor tensor;
+  tensor.shape_ = std::move(shape);
+  tensor.dtype_ = dtype;
+  if (bytes.size() != tensor.bytes()) {
+    fail("tensor: shape ", tensor.shape_.str(), " needs ", tensor.bytes(), " bytes, got ", bytes.size());
+  }
+  tensor.storage_ = std::make_shared<Storage>(std::move(bytes));
+  return tensor;
 }
 
 void Tensor::copy_from(const void* source, size_t bytes) {

@@ -133,5 +133,30 @@ TEST_CASE("model: layers() counts what the papers count") {
   CHECK(totals(models::net()) == 10 * 20 + 20 + 40 + 20 * 10 + 10);
 }
 
+TEST_CASE("inference: another batch, training and back again, after weights were packed and let go") {
+  Model model(models::build("mymodel"), {.threads = 2});
+  model.eval();
+  const Tensor one = test::random_tensor({1, 3, 32, 32}, 1), two = test::random_tensor({2, 3, 32, 32}, 2);
+  const Tensor first = model(one), second = model(two);
+  CHECK(test::relative_error(model(one), first) == 0);
+  model.train();
+  model(two);  // moves the running statistics
+  model.eval();
+  CHECK(test::relative_error(model(two), second) > 0);
+  model.set_fold(false);
+  const Tensor unfolded = model(two);
+  model.set_fold(true);
+  CHECK(test::relative_error(model(two), unfolded) < 1e-5);
+}
+
+TEST_CASE("Tensor::adopt: the bytes are the elements; too few are refused") {
+  const float values[] = {1, 2, 3};
+  const Tensor tensor =
+      Tensor::adopt({3}, DType::f32, std::string(reinterpret_cast<const char*>(values), sizeof(values)));
+  CHECK(tensor.data<float>()[2] == 3);
+  CHECK_THROWS_WITH_AS(Tensor::adopt({3}, DType::f32, "1234"), "tensor: shape (3,) needs 12 bytes, got 4",
+                       Error);
+}
+
 }  // namespace
 }  // namespace pleat

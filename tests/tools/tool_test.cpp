@@ -203,6 +203,9 @@ TEST_CASE("bench --profile and --trace: every step, its speed, and a file for Ch
                    {"median_us", "profiled_us", "profiled_runs", "fma_peak_gflops", "memory_gb_per_s"});
     CHECK(bench["profiled_threads"] == 2);
     const json& steps = bench["steps"];
+    const auto is_conv = [](const json& step) {
+      return step["op"] == "conv" || step["op"] == "conv_channels_last";
+    };
     int convolutions = 0;
     double shares = 0;
     for (const json& step : steps) {
@@ -211,14 +214,14 @@ TEST_CASE("bench --profile and --trace: every step, its speed, and a file for Ch
       check_positive(step,
                      {"median_us", "share", "bytes", "share_of_peak", computes ? "gflops" : "gb_per_s"});
       CHECK(!step.contains(computes ? "gb_per_s" : "gflops"));
-      convolutions += step["op"] == "conv";
+      convolutions += is_conv(step);
       shares += step["share"].get<double>();
     }
     CHECK(convolutions == 1);
     CHECK(shares > 0.2);
     for (const json& step : steps) {
-      if (step["op"] != "conv") continue;
-      CHECK(step["outputs"] == json{{4, 64, 6, 6}});
+      if (!is_conv(step)) continue;
+      CHECK(step["outputs"] == (train ? json{{4, 64, 6, 6}} : json{{4, 1, 1, 64}}));  // averaged at once
       CHECK(step["multiply_adds"] == 4 * 64 * 6 * 6 * 3 * 3 * 3);
     }
 

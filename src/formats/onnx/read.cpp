@@ -1,3 +1,5 @@
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include "base/format.hpp"
 #include "formats/input_file.hpp"
 #include "formats/onnx/graph_import.hpp"
@@ -12,6 +14,21 @@ using namespace formats;
 
 // Protobuf's own limit.
 constexpr uint64_t kMostBytes = (uint64_t{1} << 31) - 1;
+constexpr int kPiece = 1 << 18;
+
+// A file as protobuf reads it: weights go from the file to where they stay.
+class FileStream : public google::protobuf::io::CopyingInputStream {
+ public:
+  explicit FileStream(InputFile& file) : file_(file) {}
+  int Read(void* buffer, int size) override {
+    const uint64_t count = std::min(static_cast<uint64_t>(size), file_.remaining());
+    file_.read(buffer, count);
+    return static_cast<int>(count);
+  }
+
+ private:
+  InputFile& file_;
+};
 
 template <class Message>
 Message read_message(const std::filesystem::path& file, const char* what) {
@@ -20,7 +37,9 @@ Message read_message(const std::filesystem::path& file, const char* what) {
     in.fail(in.size(), " bytes; protobuf allows 2 GB: larger models keep their weights in files beside them");
   }
   Message message;
-  if (!message.ParseFromString(in.read_text(in.size()))) in.fail("is not ", what, " (truncated or damaged)");
+  FileStream pieces(in);
+  google::protobuf::io::CopyingInputStreamAdaptor stream(&pieces, kPiece);
+  if (!message.ParseFromZeroCopyStream(&stream)) in.fail("is not ", what, " (truncated or damaged)");
   return message;
 }
 
@@ -55,8 +74,8 @@ Graph read_onnx(const std::filesystem::path& file) {
 }
 
 Tensor read_onnx_tensor(const std::filesystem::path& file) {
-  const auto message = read_message<onnx::TensorProto>(file, "an ONNX tensor");
-  return tensor_from_onnx(message, file.parent_path(), file.string());
+  auto message = read_message<onnx::TensorProto>(file, "an ONNX tensor");
+  return tensor_from_onnx(std::move(message), file.parent_path(), file.string());
 }
 
 }  // namespace pleat

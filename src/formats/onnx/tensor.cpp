@@ -124,8 +124,7 @@ int32_t dtype_to_onnx(DType dtype) {
   fail("type ", name_of(dtype), " has no ONNX type");
 }
 
-Tensor tensor_from_onnx(const TensorProto& message, const std::filesystem::path& folder,
-                        const std::string& where) {
+Tensor tensor_from_onnx(TensorProto message, const std::filesystem::path& folder, const std::string& where) {
   const DType dtype = dtype_from_onnx(message.data_type(), where);
   std::vector<uint64_t> dims;
   for (const int64_t dim : message.dims()) {
@@ -142,8 +141,7 @@ Tensor tensor_from_onnx(const TensorProto& message, const std::filesystem::path&
       fail(where, ": ", message.raw_data().size(), " bytes for a tensor of shape ", shape.str(),
            ", which needs ", bytes);
     }
-    tensor = Tensor(shape, dtype);
-    if (bytes > 0) std::memcpy(tensor.raw(), message.raw_data().data(), bytes);
+    tensor = Tensor::adopt(shape, dtype, std::move(*message.mutable_raw_data()));
   } else {
     if (static_cast<uint64_t>(field_size(message, dtype)) != bytes / size_of(dtype)) {
       fail(where, ": ", field_size(message, dtype), " numbers for a tensor of shape ", shape.str());

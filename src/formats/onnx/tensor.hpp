@@ -15,7 +15,7 @@ int32_t dtype_to_onnx(DType dtype);
 /// The tensor of a message; external data is read from `folder`. Error (with `where` before it) where its
 /// data do not fit its shape, or it is of a type that Pleat does not have. Never allocates more than its data
 /// justify.
-Tensor tensor_from_onnx(const onnx::TensorProto& message, const std::filesystem::path& folder,
+Tensor tensor_from_onnx(onnx::TensorProto message, const std::filesystem::path& folder,
                         const std::string& where);
 /// The message of a tensor, with its data inside.
 onnx::TensorProto tensor_to_onnx(const Tensor& tensor, const std::string& name);

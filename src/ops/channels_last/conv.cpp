@@ -42,7 +42,7 @@ Algorithm choose(const ConvShape& shape, const ops::ConvChannelsLast& attributes
 struct ConvChannelsLastOp {
   using Attributes = ops::ConvChannelsLast;
   static constexpr std::string_view name = "conv_channels_last";
-  static constexpr bool packs_always = true;
+  static constexpr int packed_only = 1;
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
     const Shape x = attributes.planar ? in[0]->shape : channels_first(in[0]->shape);
