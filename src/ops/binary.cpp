@@ -138,7 +138,7 @@ struct BinaryOp {
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
     const Kind kind = attributes.kind;
-    const Operands operands = {context.template in<void>(0), context.template in<void>(1),
+    const Operands operands = {context.template in<void>(0),  context.template in<void>(1),
                                context.template out<void>(0), context.in_shape(0),
                                context.in_shape(1),           context.out_shape(0)};
     if (is_logic(kind)) return decide(kind, operands);
