@@ -18,7 +18,8 @@ GraphData training_graph(const GraphData& graph, PassContext& context);
 GraphData folded_graph(const GraphData& graph, PassContext& context);
 
 /// For running: with `fold`, the folded graph with activations and additions fused into the steps before
-/// them, and images channels last between convolutions; else no more than running statistics, dropout gone and parameters constant.
+/// them, and images channels last between convolutions; else no more than running statistics, dropout gone
+/// and parameters constant.
 GraphData inference_graph(const GraphData& graph, bool fold, PassContext& context);
 
 }  // namespace pleat
