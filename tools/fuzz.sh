@@ -12,8 +12,8 @@ targets=(onnx safetensors npy csv idx)
 [ "$target" = all ] || targets=("$target")
 
 install_packages "${build_packages[@]}" "${fuzz_packages[@]}"
-CXX=clang++ build_in build-fuzz -Dfuzz=true -Dtests=false -Dtools=false -Dbench=false -Doptimization=1 -Ddebug=false \
-  -Dcpp_args=-g1 -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false
+CXX=clang++ build_in build-fuzz -Dfuzz=true -Disas=reference -Dtests=false -Dtools=false -Dbench=false \
+  -Doptimization=1 -Ddebug=false -Dcpp_args=-g1 -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false
 
 mkdir -p build-fuzz/corpus/onnx
 for model in /usr/share/libonnx-testdata/data/*/*/model.onnx; do

@@ -28,6 +28,18 @@ install_packages() {
   rm -f "$log"
 }
 
+# one_isa: the fastest instruction set that this machine has and there are kernels for.
+one_isa() {
+  [ "$(uname -m)" = x86_64 ] || { echo all && return; }
+  local flags
+  flags=" $(sed -n '/^flags/{s/^[^:]*://p;q}' /proc/cpuinfo) "
+  case $flags in
+    *" avx512dq "*) echo avx512 ;;
+    *" avx2 "*) echo avx2 ;;
+    *) echo sse4 ;;
+  esac
+}
+
 # build_in DIR MESON_OPTION...: configures once, then builds; prints only what went wrong.
 build_in() {
   local dir=$1 log

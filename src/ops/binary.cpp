@@ -26,13 +26,21 @@ int64_t cost_of(Kind kind) {
   return kind == Kind::pow || kind == Kind::mod || kind == Kind::fmod ? 16 : 1;
 }
 
-template <class T, class A, class B, class Y, class F>
-void apply(const Context<T>& context, int64_t cost, const F& f) {
-  const BroadcastRows<2> rows(context.out_shape(0), {&context.in_shape(0), &context.in_shape(1)});
-  const A* const a0 = context.template in<A>(0);
-  const B* const b0 = context.template in<B>(1);
-  Y* const y0 = context.template out<Y>(0);
-  parallel_for(context.out_shape(0).numel(), grain_for(cost), [&](int64_t begin, int64_t end) {
+// The operands, of whatever type: whole numbers and booleans are the same in float and in double runs, and
+// compile once.
+struct Operands {
+  const void *a, *b;
+  void* y;
+  const Shape &a_shape, &b_shape, &y_shape;
+};
+
+template <class A, class B, class Y, class F>
+void apply(const Operands& operands, int64_t cost, const F& f) {
+  const BroadcastRows<2> rows(operands.y_shape, {&operands.a_shape, &operands.b_shape});
+  const A* const a0 = static_cast<const A*>(operands.a);
+  const B* const b0 = static_cast<const B*>(operands.b);
+  Y* const y0 = static_cast<Y*>(operands.y);
+  parallel_for(operands.y_shape.numel(), grain_for(cost), [&](int64_t begin, int64_t end) {
     rows.for_each(begin, end, [&](int64_t at, int64_t n, const auto& from) {
       const A* a = a0 + from[0];
       const B* b = b0 + from[1];
@@ -53,9 +61,9 @@ void apply(const Context<T>& context, int64_t cost, const F& f) {
   });
 }
 
-template <class T, class U>
-void calculate(Kind kind, const Context<T>& context) {
-  const auto with = [&](const auto& f) { apply<T, U, U, U>(context, cost_of(kind), f); };
+template <class U>
+void calculate(Kind kind, const Operands& operands) {
+  const auto with = [&](const auto& f) { apply<U, U, U>(operands, cost_of(kind), f); };
   switch (kind) {
     case Kind::add:
       return with(Plus());
@@ -78,9 +86,9 @@ void calculate(Kind kind, const Context<T>& context) {
   }
 }
 
-template <class T, class U>
-void compare(Kind kind, const Context<T>& context) {
-  const auto with = [&](const auto& f) { apply<T, U, U, bool>(context, 1, f); };
+template <class U>
+void compare(Kind kind, const Operands& operands) {
+  const auto with = [&](const auto& f) { apply<U, U, bool>(operands, 1, f); };
   switch (kind) {
     case Kind::equal:
       return with(Equal());
@@ -95,9 +103,8 @@ void compare(Kind kind, const Context<T>& context) {
   }
 }
 
-template <class T>
-void decide(Kind kind, const Context<T>& context) {
-  const auto with = [&](const auto& f) { apply<T, bool, bool, bool>(context, 1, f); };
+void decide(Kind kind, const Operands& operands) {
+  const auto with = [&](const auto& f) { apply<bool, bool, bool>(operands, 1, f); };
   switch (kind) {
     case Kind::logical_and:
       return with(And());
@@ -131,13 +138,16 @@ struct BinaryOp {
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
     const Kind kind = attributes.kind;
-    if (is_logic(kind)) return decide(kind, context);
+    const Operands operands = {context.template in<void>(0),  context.template in<void>(1),
+                               context.template out<void>(0), context.in_shape(0),
+                               context.in_shape(1),           context.out_shape(0)};
+    if (is_logic(kind)) return decide(kind, operands);
     with_element_type<T>(context.in_dtype(0), [&]<class A>(A*) {
-      if (gives_boolean(kind)) return compare<T, A>(kind, context);
+      if (gives_boolean(kind)) return compare<A>(kind, operands);
       if constexpr (!std::is_same_v<A, bool>) {
-        if (kind != Kind::pow) return calculate<T, A>(kind, context);
+        if (kind != Kind::pow) return calculate<A>(kind, operands);
         with_element_type<T>(context.in_dtype(1), [&]<class B>(B*) {
-          if constexpr (!std::is_same_v<B, bool>) apply<T, A, B, A>(context, cost_of(kind), Power());
+          if constexpr (!std::is_same_v<B, bool>) apply<A, B, A>(operands, cost_of(kind), Power());
         });
       }
     });

@@ -1,24 +1,8 @@
-// Precompiled for every source of the library, to build sooner; each file still includes what it uses.
-#include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <filesystem>
-#include <functional>
-#include <limits>
-#include <map>
-#include <memory>
-#include <numeric>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <variant>
-#include <vector>
+// Precompiled for every other source of the library, to build sooner; each file still includes what it uses.
+#include "pch/run.hpp"
 
-#include "base/format.hpp"
-#include "base/parallel.hpp"
-#include "graph/edit.hpp"
-#include "ops/context.hpp"
+// What the generated ONNX messages include.
+#include <google/protobuf/extension_set.h>
+#include <google/protobuf/generated_message_util.h>
+#include <google/protobuf/message_lite.h>
+#include <google/protobuf/repeated_field.h>

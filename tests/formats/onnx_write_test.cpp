@@ -171,7 +171,8 @@ TEST_CASE("onnx: inputs and constants that are outputs, one value under two name
 
 TEST_CASE("onnx: what cannot be written is refused") {
   const Graph loss = graph_of(ops::MeanSquaredError{}, {{2, 3}, {2, 3}});
-  CHECK(fault(loss) == "op (mean_squared_error): has no ONNX form: it belongs to training, or to how networks run");
+  CHECK(fault(loss) ==
+        "op (mean_squared_error): has no ONNX form: it belongs to training, or to how networks run");
   CHECK(fault(models::net()) == "fc1 (linear): needs 'fc1.weight', which has no data yet");
   Graph twice = graph_of(ops::Add{}, {{2}, {2}});
   twice.output("y", {twice.ir().inputs[0]});

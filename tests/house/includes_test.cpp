@@ -57,7 +57,7 @@ const Rule kRules[] = {
       "ops/evaluate.hpp", "ops/known.hpp", "ops/window.hpp", "onnx.pb.h"},
      {"google/protobuf/*"}},
     {"src/formats/", {"pleat/*", "tensor/*", "graph/*", "formats/*", "base/*"}, {"nlohmann/*", "zlib.h"}},
-    {"src/pch/", {"base/*", "graph/*", "ops/*"}, {}},
+    {"src/pch/", {"base/*", "graph/*", "ops/*", "pch/*"}, {"google/protobuf/*"}},
     {"src/api/",
      {"pleat/*", "base/*", "tensor/*", "ops/*", "graph/*", "passes/*", "plan/*", "executor/*", "formats/*",
       "api/*"},
