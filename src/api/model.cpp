@@ -60,7 +60,7 @@ Executor& ExecutorCache::make(const GraphData& graph, std::span<const Tensor> in
     shapes.push_back(inputs[i].shape());
     values.push_back(i < shaping.size() && shaping[i] ? inputs[i].clone() : Tensor());
   }
-  Plan plan = make_plan(graph, shapes, values);
+  Plan plan = make_batch_plan(graph, shapes, values);
   planned();
   Executor executor(std::move(plan));
   entries_.push_back({std::move(shapes), std::move(values), std::move(executor)});
@@ -164,10 +164,7 @@ Tensor Model::operator()(const Tensor& input) {
 std::vector<Tensor> Model::Impl::make_outputs(std::span<const Tensor> inputs) {
   const Plan& plan = executor_for(inputs).plan();
   std::vector<Tensor> outputs;
-  for (int id : plan.outputs) {
-    const ValueType& type = plan.buffers[static_cast<size_t>(id)].type;
-    outputs.emplace_back(type.shape, type.dtype);
-  }
+  for (const ValueType& type : plan.output_types) outputs.emplace_back(type.shape, type.dtype);
   return outputs;
 }
 
@@ -189,7 +186,7 @@ Executor& Model::Impl::bind(std::span<const Tensor> inputs, std::span<Tensor> ou
   output_data.clear();
   for (const Tensor& input : inputs) input_data.push_back(input.raw());
   for (size_t i = 0; i < outputs.size(); ++i) {
-    const ValueType& type = plan.buffers[static_cast<size_t>(plan.outputs[i])].type;
+    const ValueType& type = plan.output_types[i];
     if (!outputs[i].defined() || outputs[i].shape() != type.shape || outputs[i].dtype() != type.dtype) {
       fail("output ", data.output_names[i], " is ", type.shape.str(), ", got room for ",
            outputs[i].shape().str());

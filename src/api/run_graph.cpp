@@ -14,8 +14,7 @@ std::vector<Tensor> GraphRunner::run(const std::vector<Tensor>& inputs) {
   for (const Tensor& tensor : fed) in.push_back(tensor.raw());
   std::vector<Tensor> outputs;
   std::vector<void*> out;
-  for (int id : executor.plan().outputs) {
-    const ValueType& type = executor.plan().buffers[static_cast<size_t>(id)].type;
+  for (const ValueType& type : executor.plan().output_types) {
     out.push_back(outputs.emplace_back(type.shape, type.dtype).raw());
   }
   executor.run(in, out);

@@ -45,8 +45,8 @@ struct Executor::Impl {
         if (id >= 0) {
           const Buffer& buffer = plan.buffers[static_cast<size_t>(id)];
           *next = {address(buffer), &buffer.type};
-          if (buffer.place == Place::input) input_places.push_back({next, buffer.index});
-          if (buffer.place == Place::output) output_places.push_back({next, buffer.index});
+          if (buffer.place == Place::input) input_places.push_back({next, &buffer});
+          if (buffer.place == Place::output) output_places.push_back({next, &buffer});
         }
         ++next;
       }
@@ -128,6 +128,37 @@ struct Executor::Impl {
     });
   }
 
+  // Of one piece: where the caller's data of that buffer is.
+  template <class Data>
+  Data* place_in(Data* data, const Buffer& buffer, int64_t piece) const {
+    using Byte = std::conditional_t<std::is_const_v<Data>, const std::byte, std::byte>;
+    return static_cast<Byte*>(data) + piece * static_cast<int64_t>(bytes_of(buffer));
+  }
+  static size_t bytes_of(const Buffer& buffer) {
+    return static_cast<size_t>(buffer.type.shape.numel()) * size_of(buffer.type.dtype);
+  }
+
+  void run_piece(int64_t piece, std::span<const void* const> inputs, std::span<void* const> outputs,
+                 Profiler* profiler) {
+    const auto input = [&](const Buffer& buffer) {
+      return place_in(inputs[static_cast<size_t>(buffer.index)], buffer, piece);
+    };
+    const auto output = [&](const Buffer& buffer) {
+      return place_in(outputs[static_cast<size_t>(buffer.index)], buffer, piece);
+    };
+    for (const auto& place : input_places) place.operand->data = const_cast<void*>(input(*place.buffer));
+    for (const auto& place : output_places) place.operand->data = output(*place.buffer);
+    for (const Stage& stage : plan.stages) run_stage(stage, profiler);
+    for (const auto& [from, to] : plan.copies) {
+      const Buffer &source = plan.buffers[static_cast<size_t>(from)],
+                   &target = plan.buffers[static_cast<size_t>(to)];
+      const void* data = source.place == Place::input    ? input(source)
+                         : source.place == Place::output ? output(source)
+                                                         : address(source);
+      if (bytes_of(target) > 0) std::memcpy(output(target), data, bytes_of(target));
+    }
+  }
+
   struct Call {
     void (*run)(const ops::Attributes&, const RunArguments&);
     const ops::Attributes* attributes;
@@ -135,7 +166,7 @@ struct Executor::Impl {
   };
   struct CallerPlace {
     TensorRef* operand;
-    int index;
+    const Buffer* buffer;
   };
 
   Plan plan;
@@ -161,22 +192,7 @@ void Executor::run(std::span<const void* const> inputs, std::span<void* const> o
   Impl& impl = *impl_;
   if (profiler != nullptr) profiler->run_begins();
   impl.reserve_workers(max_workers());
-  for (const auto& place : impl.input_places) {
-    place.operand->data = const_cast<void*>(inputs[static_cast<size_t>(place.index)]);
-  }
-  for (const auto& place : impl.output_places)
-    place.operand->data = outputs[static_cast<size_t>(place.index)];
-  for (const Stage& stage : impl.plan.stages) impl.run_stage(stage, profiler);
-
-  for (const auto& [from, to] : impl.plan.copies) {
-    const Buffer &source = impl.plan.buffers[static_cast<size_t>(from)],
-                 &target = impl.plan.buffers[static_cast<size_t>(to)];
-    const void* data = source.place == Place::input    ? inputs[static_cast<size_t>(source.index)]
-                       : source.place == Place::output ? outputs[static_cast<size_t>(source.index)]
-                                                       : impl.address(source);
-    const size_t bytes = static_cast<size_t>(target.type.shape.numel()) * size_of(target.type.dtype);
-    if (bytes > 0) std::memcpy(outputs[static_cast<size_t>(target.index)], data, bytes);
-  }
+  for (int64_t piece = 0; piece < impl.plan.pieces; ++piece) impl.run_piece(piece, inputs, outputs, profiler);
   for (Tensor& tensor : impl.changed_tensors) tensor.raw();  // counts as a change: see Tensor::version
   if (profiler != nullptr) profiler->run_ends();
 }

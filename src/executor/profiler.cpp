@@ -19,11 +19,12 @@ Profiler::Profiler(const Plan& plan, int runs) {
                               .op = std::string(step.op->name),
                               .inputs = shapes(step.inputs),
                               .outputs = shapes(step.outputs),
-                              .multiply_adds = step.multiply_adds,
-                              .bytes = step.bytes,
+                              .multiply_adds = step.multiply_adds * plan.pieces,
+                              .bytes = step.bytes * plan.pieces,
                               .times = std::vector<StepTime>(static_cast<size_t>(runs))});
   }
   profile_.run_us.resize(static_cast<size_t>(runs));
+  begins_us_.resize(plan.steps.size());
 }
 
 void Profiler::run_begins() {
@@ -38,12 +39,13 @@ void Profiler::run_ends() {
 void Profiler::step_begins(int step) {
   StepTime& time = time_of(step);
   time.thread = worker_index();
-  time.start_us = us_since_start();
+  const double now = begins_us_[static_cast<size_t>(step)] = us_since_start();
+  if (time.duration_us == 0) time.start_us = now;
 }
 
 void Profiler::step_ends(int step) {
   StepTime& time = time_of(step);
-  time.duration_us = us_since_start() - time.start_us;
+  time.duration_us += us_since_start() - begins_us_[static_cast<size_t>(step)];
 }
 
 Profile Profiler::profile() const {

@@ -9,7 +9,8 @@
 namespace pleat {
 
 /// Notes when the steps of a plan begin and end. Takes all its memory when made: to note allocates nothing.
-/// Steps may be noted from several threads at once, each step from one.
+/// Steps may be noted from several threads at once, each step from one. Where a batch runs in pieces, a
+/// step's time is that of all of them.
 class Profiler {
  public:
   /// For that many runs of the plan. Error where it is less than one.
@@ -29,7 +30,8 @@ class Profiler {
   StepTime& time_of(int step) { return profile_.steps[static_cast<size_t>(step)].times[run_]; }
 
   Profile profile_;
-  size_t run_ = 0;  ///< the present one
+  std::vector<double> begins_us_;  ///< of each step, in the present piece of the batch
+  size_t run_ = 0;                 ///< the present one
   Clock::time_point start_;
 };
 

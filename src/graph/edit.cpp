@@ -133,6 +133,10 @@ void infer_all(GraphData& graph) {
   }
 }
 
+ValueId input_of(const Node& node, size_t i) {
+  return i < node.inputs.size() ? node.inputs[i] : kAbsent;
+}
+
 std::vector<NodeId> users(const GraphData& graph, ValueId value) {
   std::vector<NodeId> found;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {

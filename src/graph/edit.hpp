@@ -24,6 +24,8 @@ std::vector<ValueType> infer_types(const GraphData& graph, const Node& node);
 /// or fewer values gets them.
 void infer_all(GraphData& graph);
 
+/// A node's i-th input, kAbsent where the list ends before it.
+ValueId input_of(const Node& node, size_t i);
 /// Nodes that read the value, in order; one that reads it twice stands twice.
 std::vector<NodeId> users(const GraphData& graph, ValueId value);
 bool is_output(const GraphData& graph, ValueId value);

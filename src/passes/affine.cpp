@@ -117,10 +117,6 @@ bool is_constant(const GraphData& graph, ValueId value) {
   return value != kAbsent && graph.value(value).kind == ValueKind::constant;
 }
 
-ValueId input_of(const Node& node, size_t i) {
-  return i < node.inputs.size() ? node.inputs[i] : kAbsent;
-}
-
 void set_input(Node& node, size_t i, ValueId value) {
   if (node.inputs.size() <= i) node.inputs.resize(i + 1, kAbsent);
   node.inputs[i] = value;

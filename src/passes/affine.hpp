@@ -42,8 +42,6 @@ ValueId add_vector(GraphData& graph, std::string name, std::span<const double> v
 
 bool is_constant(const GraphData& graph, ValueId value);
 
-/// A node's i-th input, kAbsent where the list ends before it.
-ValueId input_of(const Node& node, size_t i);
 void set_input(Node& node, size_t i, ValueId value);
 
 }  // namespace pleat

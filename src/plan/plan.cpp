@@ -5,6 +5,7 @@
 #include "base/format.hpp"
 #include "graph/edit.hpp"
 #include "ops/known.hpp"
+#include "plan/batch.hpp"
 #include "plan/memory.hpp"
 
 namespace pleat {
@@ -30,6 +31,7 @@ class Planner {
     find_lifetimes();
     share_in_place();
     place();
+    for (const int output : plan_.outputs) plan_.output_types.push_back(buffer(output).type);
     return std::move(plan_);
   }
 
@@ -336,6 +338,26 @@ class Planner {
 Plan make_plan(const GraphData& graph, std::span<const Shape> input_shapes,
                std::span<const Tensor> input_values) {
   return Planner(graph, input_shapes, input_values).run();
+}
+
+Plan make_batch_plan(const GraphData& graph, std::span<const Shape> input_shapes,
+                     std::span<const Tensor> input_values) {
+  constexpr size_t kCached = 16 << 20;  // bytes of a last cache that others use too
+  Plan whole = make_plan(graph, input_shapes, input_values);
+  if (whole.arena_bytes <= kCached || !is_independent_in_batch(graph)) return whole;
+  const int64_t batch = input_shapes[0][0];
+  for (const Shape& shape : input_shapes) {
+    if (shape[0] != batch) return whole;
+  }
+  auto pieces = static_cast<int64_t>((whole.arena_bytes + kCached - 1) / kCached);
+  while (pieces < batch && batch % pieces != 0) ++pieces;
+  if (pieces > batch) pieces = batch;
+  std::vector<Shape> shapes(input_shapes.begin(), input_shapes.end());
+  for (Shape& shape : shapes) shape[0] = batch / pieces;
+  Plan plan = make_plan(graph, shapes, input_values);
+  plan.pieces = pieces;
+  plan.output_types = std::move(whole.output_types);
+  return plan;
 }
 
 std::string Plan::str() const {

@@ -52,10 +52,12 @@ struct Stage {
 /// data: it can be printed and tested without running.
 struct Plan {
   DType compute = DType::f32;
+  int64_t pieces = 1;  ///< equal parts of the batch, run one after another; all below is of one
   std::vector<Buffer> buffers;
   std::vector<Step> steps;
   std::vector<Stage> stages;
-  std::vector<int> inputs, outputs;  ///< buffers, in the graph's order
+  std::vector<int> inputs, outputs;     ///< buffers, in the graph's order
+  std::vector<ValueType> output_types;  ///< of the whole batch
   /// Outputs whose value lies elsewhere (an input, a parameter, another output) and is copied at the end:
   /// from, to.
   std::vector<std::pair<int, int>> copies;
@@ -73,5 +75,10 @@ struct Plan {
 /// input, undefined for the others, or is empty. Error where a shape does not fit.
 Plan make_plan(const GraphData& graph, std::span<const Shape> input_shapes,
                std::span<const Tensor> input_values = {});
+
+/// The same; but where what the steps of a batch pass on would not stay in the last cache, and the batch can
+/// be cut (see is_independent_in_batch), planned for a piece of it that does.
+Plan make_batch_plan(const GraphData& graph, std::span<const Shape> input_shapes,
+                     std::span<const Tensor> input_values = {});
 
 }  // namespace pleat
