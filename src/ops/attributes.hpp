@@ -376,8 +376,8 @@ struct ConvChannelsLast {
   Window window;
   int64_t groups = 1;
   Epilogue epilogue;
-  bool precise = false;         ///< no algorithm that rounds more than sums of products do
-  bool planar = false;          ///< x is (N, C, H, W) still: a network's first convolution reads it as it comes
+  bool precise = false;  ///< no algorithm that rounds more than sums of products do
+  bool planar = false;   ///< x is (N, C, H, W) still: a network's first convolution reads it as it comes
   bool global_average = false;  ///< y is (N, 1, 1, C), the mean over the plane
 };
 struct MaxPoolChannelsLast {
