@@ -9,7 +9,7 @@ fashion=/usr/share/datasets/fashion-mnist
 pleat=build/tools/pleat
 
 install_packages "${build_packages[@]}" "${data_packages[@]}"
-isa=$(one_isa) # the kernels that will run, and no others: they take a third of the time that building takes
+isa=$(one_isa) # kernels that will not run would take longer to build than these
 echo "building in build/, with kernels for $isa"
 build_in build -Dbuildtype=release -Dtests=false -Dbench=false -Disas="$isa"
 
