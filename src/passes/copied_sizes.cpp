@@ -31,8 +31,11 @@ class Sizes {
     const Node* node = producer(value);
     if (node == nullptr) return std::nullopt;
     const ValueId x = node->inputs[0];
-    if (is_any<ops::Cast, ops::Squeeze, ops::Unsqueeze, ops::Flatten, ops::Reshape>(*node))
-      return element(x, index);
+    if (is_any<ops::Squeeze, ops::Unsqueeze, ops::Flatten, ops::Reshape>(*node)) return element(x, index);
+    if (const auto* cast = std::get_if<ops::Cast>(&node->attributes)) {
+      const bool whole = cast->to == DType::i64 || cast->to == DType::i32;
+      return whole ? element(x, index) : std::nullopt;
+    }
     if (const auto* shape_of = std::get_if<ops::ShapeOf>(&node->attributes)) {
       const int64_t begin = shape_of->begin < 0 ? shape_of->begin + rank(x) : shape_of->begin;
       return size(x, std::max<int64_t>(0, begin) + index);
