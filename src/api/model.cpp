@@ -107,21 +107,23 @@ PreparedGraph& Model::Impl::prepared() {
 PreparedGraph& Model::Impl::prepared_inference() {
   const uint64_t version = weights_version();
   if (!inference_form || inference_form->weights_version != version) {
-    PassContext context{.precise = options.precise};
-    GraphData prepared = pleat::inference_graph(graph.ir(), fold, context);
-    inference_form.emplace(PreparedGraph{
-        .graph = std::move(prepared), .report = std::move(context.report), .weights_version = version});
+    PreparedGraph form{.graph = {}, .weights_version = version};
+    prepare(form);
+    inference_form = std::move(form);
   }
   return *inference_form;
+}
+
+void Model::Impl::prepare(PreparedGraph& form) const {
+  PassContext context{.precise = options.precise};
+  form.graph = pleat::inference_graph(graph.ir(), fold, context);
+  form.report = std::move(context.report);
 }
 
 Executor& Model::Impl::executor_for(std::span<const Tensor> inputs) {
   PreparedGraph& form = prepared();
   if (Executor* known = form.executors.find(inputs)) return *known;
-  if (form.released) {
-    PassContext context{.precise = options.precise};
-    form.graph = pleat::inference_graph(graph.ir(), fold, context);
-  }
+  if (form.released) prepare(form);
   form.released = !training;
   return form.executors.make(form.graph, inputs, [&] {
     if (form.released) release_packed(form.graph);

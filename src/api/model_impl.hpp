@@ -48,6 +48,8 @@ struct Model::Impl {
   /// The graph for the present mode, made again where a weight changed (in inference) or a layer was frozen.
   PreparedGraph& prepared();
   PreparedGraph& prepared_inference();
+  /// Makes the inference graph, again where its constants were released.
+  void prepare(PreparedGraph& form) const;
   /// The present mode's executor for these inputs.
   Executor& executor_for(std::span<const Tensor> inputs);
   /// Room for what the model makes of these inputs. This and bind() are called in the arena.

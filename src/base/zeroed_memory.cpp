@@ -7,14 +7,12 @@
 #include <utility>
 
 // Sanitizers watch over operator new's memory, not over pages.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if !defined(__linux__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define PLEAT_MAPS_PAGES 0
 #elif defined(__has_feature)
 #define PLEAT_MAPS_PAGES (!__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer))
-#elif defined(__linux__)
-#define PLEAT_MAPS_PAGES 1
 #else
-#define PLEAT_MAPS_PAGES 0
+#define PLEAT_MAPS_PAGES 1
 #endif
 
 #if PLEAT_MAPS_PAGES

@@ -132,10 +132,7 @@ struct Executor::Impl {
   template <class Data>
   Data* place_in(Data* data, const Buffer& buffer, int64_t piece) const {
     using Byte = std::conditional_t<std::is_const_v<Data>, const std::byte, std::byte>;
-    return static_cast<Byte*>(data) + piece * static_cast<int64_t>(bytes_of(buffer));
-  }
-  static size_t bytes_of(const Buffer& buffer) {
-    return static_cast<size_t>(buffer.type.shape.numel()) * size_of(buffer.type.dtype);
+    return static_cast<Byte*>(data) + piece * static_cast<int64_t>(bytes_of(buffer.type));
   }
 
   void run_piece(int64_t piece, std::span<const void* const> inputs, std::span<void* const> outputs,
@@ -155,7 +152,8 @@ struct Executor::Impl {
       const void* data = source.place == Place::input    ? input(source)
                          : source.place == Place::output ? output(source)
                                                          : address(source);
-      if (bytes_of(target) > 0) std::memcpy(output(target), data, bytes_of(target));
+      const size_t bytes = bytes_of(target.type);
+      if (bytes > 0) std::memcpy(output(target), data, bytes);
     }
   }
 

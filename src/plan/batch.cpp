@@ -36,6 +36,8 @@ class Batch {
   bool has(ValueId value) const { return value != kAbsent && has_[static_cast<size_t>(value)]; }
   const Shape& shape(ValueId value) const { return graph_.value(value).type.shape; }
   int rank(const Node& node) const { return shape(node.inputs[0]).rank(); }
+  // Whether a dimension, perhaps counted from the end, is the batch's.
+  bool is_first(const Node& node, int64_t dim) const { return dim == 0 || dim == -rank(node); }
   bool open(ValueId value) const { return shape(value).rank() > 0 && shape(value)[0] == kDynamic; }
 
   // The data input, and any residual, have the batch; what is at places 1 and 2 has not.
@@ -50,7 +52,7 @@ class Batch {
   bool along(const Node& node, int64_t dim) const {
     const auto others =
         std::count_if(node.inputs.begin(), node.inputs.end(), [&](ValueId v) { return has(v); });
-    return has(node.inputs[0]) && others == 1 && (dim < 0 ? dim + rank(node) : dim) != 0;
+    return has(node.inputs[0]) && others == 1 && !is_first(node, dim);
   }
 
   template <class Op>
@@ -80,12 +82,10 @@ class Batch {
   }
   bool keeps(const Node& node, const ops::ScaleShift& scale_shift) const {
     const ValueId residual = input_of(node, 4);
-    return has(node.inputs[0]) &&
-           (scale_shift.dim < 0 ? scale_shift.dim + rank(node) : scale_shift.dim) != 0 &&
-           (residual == kAbsent || has(residual));
+    return has(node.inputs[0]) && !is_first(node, scale_shift.dim) && (residual == kAbsent || has(residual));
   }
   bool keeps(const Node& node, const ops::Concat& concat) const {
-    return all_have(node) && (concat.dim < 0 ? concat.dim + rank(node) : concat.dim) != 0;
+    return all_have(node) && !is_first(node, concat.dim);
   }
   bool keeps(const Node& node, const ops::Split& split) const { return along(node, split.dim); }
   bool keeps(const Node& node, const ops::Slice& slice) const { return along(node, slice.dim); }
@@ -112,7 +112,7 @@ class Batch {
     const KnownElements known(&graph_.value(axes).type);
     if (known.size() < 1 || !known.all_known()) return false;
     for (int64_t k = 0; k < known.size(); ++k) {
-      if (known.integer(k) == 0 || known.integer(k) == -rank(node)) return false;
+      if (is_first(node, known.integer(k))) return false;
     }
     return true;
   }

@@ -9,11 +9,11 @@
 #include "plan/memory.hpp"
 
 namespace pleat {
-namespace {
-
 size_t bytes_of(const ValueType& type) {
   return static_cast<size_t>(type.shape.numel()) * size_of(type.dtype);
 }
+
+namespace {
 
 class Planner {
  public:

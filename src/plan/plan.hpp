@@ -70,6 +70,9 @@ struct Plan {
   std::string str() const;
 };
 
+/// Of a value whose dimensions are all known.
+size_t bytes_of(const ValueType& type);
+
 /// Plans the graph for inputs of these shapes (in the graph's order), and where shapes of other values depend
 /// on an input's elements (see inputs_that_shape) for these elements: input_values has a tensor for each
 /// input, undefined for the others, or is empty. Error where a shape does not fit.
