@@ -102,7 +102,7 @@ struct Trainer::Impl {
 };
 
 void Trainer::Impl::build() {
-  PassContext context{.seed = model.options.seed};
+  PassContext context{.seed = model.options.seed, .precise = model.options.precise};
   graph = training_graph(model.graph.ir(), context);
   revision = model.revision;
   executors.clear();

@@ -79,12 +79,13 @@ struct BatchNorm {
   std::optional<double> momentum = 0.1;
   bool frozen = false;            ///< inference behaviour even while the rest trains
   bool batch_statistics = false;  ///< normalize by the batch's statistics; set by the training pipeline
+  bool channels_last = false;     ///< x is (N, ..., C); set by choose_layout
   Activation activation = Activation::none;
 };
 /// x, dy, what BatchNorm saved (5, C), y? (where an activation followed a residual) -> dx?, dresidual?,
 /// dweight?, dbias?: those that are wanted
 struct BatchNormGradient {
-  bool batch_statistics = true;
+  bool batch_statistics = true, channels_last = false;
   Activation activation = Activation::none;
   bool wants_input = true, wants_residual = false, wants_weight = true, wants_bias = true;
 };
@@ -370,8 +371,8 @@ struct GlobalAvgPool {
 };
 struct GlobalAvgPoolGradient {};  ///< dy, x (its shape only) -> dx
 
-// Channels-last forms of Conv and the pools, for inference: their results, with x and y as (N, H, W, C).
-/// x, weight (out, C/groups, kh, kw; constant), bias? (out), residual? (y's shape) -> y
+// Channels-last forms of Conv and the pools: their results, with x and y as (N, H, W, C).
+/// x, weight (out, C/groups, kh, kw), bias? (out), residual? (y's shape) -> y
 struct ConvChannelsLast {
   Window window;
   int64_t groups = 1;
@@ -379,16 +380,36 @@ struct ConvChannelsLast {
   bool precise = false;  ///< no algorithm that rounds more than sums of products do
   bool planar = false;   ///< x is (N, C, H, W) still: a network's first convolution reads it as it comes
   bool global_average = false;  ///< y is (N, 1, 1, C), the mean over the plane
+  bool trains = false;          ///< the weight changes between runs; otherwise it is constant
+};
+struct ConvChannelsLastInputGradient {  ///< weight, dy, x (its shape only) -> dx
+  Window window;
+  int64_t groups = 1;
+  bool precise = false;
+};
+struct ConvChannelsLastWeightGradient {  ///< x, dy, weight (its shape only) -> dweight
+  Window window;
+  int64_t groups = 1;
+  bool precise = false;
 };
 struct MaxPoolChannelsLast {
   Window window;
   bool ceil_mode = false;
 };
+struct MaxPoolChannelsLastGradient {  ///< x, y, dy -> dx; where several elements are the maximum the first
+                                      ///< gets it
+  Window window;
+};
 struct AvgPoolChannelsLast {
   Window window;
   bool count_include_pad = true, ceil_mode = false;
 };
-struct GlobalAvgPoolChannelsLast {};  ///< x -> (N, 1, 1, C)
+struct AvgPoolChannelsLastGradient {  ///< dy, x (its shape only) -> dx
+  Window window;
+  bool count_include_pad = true;
+};
+struct GlobalAvgPoolChannelsLast {};          ///< x -> (N, 1, 1, C)
+struct GlobalAvgPoolChannelsLastGradient {};  ///< dy, x (its shape only) -> dx
 
 struct Softmax {
   bool log = false;
@@ -439,9 +460,11 @@ using AnyOp = std::variant<
     TileGradient, StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
     ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth, FoldDepth,
     Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
-    GlobalAvgPoolGradient, ConvChannelsLast, MaxPoolChannelsLast, AvgPoolChannelsLast,
-    GlobalAvgPoolChannelsLast, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
-    MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
+    GlobalAvgPoolGradient, ConvChannelsLast, ConvChannelsLastInputGradient, ConvChannelsLastWeightGradient,
+    MaxPoolChannelsLast, MaxPoolChannelsLastGradient, AvgPoolChannelsLast, AvgPoolChannelsLastGradient,
+    GlobalAvgPoolChannelsLast, GlobalAvgPoolChannelsLastGradient, Softmax, SoftmaxGradient, CrossEntropy,
+    CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate,
+    AdamUpdate>;
 
 /// One op's attributes. Copied, moved and destroyed in one place: a variant this wide is much code.
 class Attributes : public AnyOp {

@@ -35,13 +35,18 @@ Moments join(const BatchNormLayout& layout, int64_t c, const double* means, cons
   return {mean, m2};
 }
 
+int channel_dim(const ops::BatchNorm& attributes, const Shape& x) {
+  return attributes.channels_last ? x.rank() - 1 : 1;
+}
+
 void check_input(const ops::BatchNorm& attributes, const Shape& x) {
   static constexpr const char* kNeeded[] = {"(N, C) or (N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)"};
   const int rank = x.rank(), dims = attributes.spatial_dims;
   if (rank != dims + 2 && !(dims == 1 && rank == 2)) {
     fail("batch_norm: BatchNorm", dims, "d needs an input of shape ", kNeeded[dims - 1], ", got ", x.str());
   }
-  if (attributes.batch_statistics && x.is_static() && x[1] > 0 && x.numel() / x[1] <= 1) {
+  const int64_t channels = x[channel_dim(attributes, x)];
+  if (attributes.batch_statistics && x.is_static() && channels > 0 && x.numel() / channels <= 1) {
     fail("batch_norm: Expected more than 1 value per channel when training, got input size ", x.str());
   }
 }
@@ -55,7 +60,7 @@ struct BatchNormOp {
     static constexpr const char* kNames[] = {"", "weight", "bias", "running_mean", "running_var"};
     const Shape& x = in[kX]->shape;
     check_input(attributes, x);
-    const Shape channels{x[1]};
+    const Shape channels{x[channel_dim(attributes, x)]};
     for (const int i : {kWeight, kBias, kRunningMean, kRunningVar}) {
       if (in[i] != nullptr && in[i]->shape != channels) {
         fail("batch_norm: ", kNames[i], " has shape ", in[i]->shape.str(), ", the input ", x.str(), " needs ",
@@ -78,7 +83,7 @@ struct BatchNormOp {
     if (act != Activation::none && act != Activation::relu && act != Activation::relu6) {
       fail("batch_norm: can apply relu or relu6 only");
     }
-    return {{in[kX]->dtype, x}, {in[kX]->dtype, {5, x[1]}}};
+    return {{in[kX]->dtype, x}, {in[kX]->dtype, {5, channels[0]}}};
   }
 
   static std::vector<int> mutated(const Attributes& attributes) {
@@ -87,7 +92,7 @@ struct BatchNormOp {
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
-    const BatchNormLayout layout(in[kX]->shape);
+    const BatchNormLayout layout(in[kX]->shape, attributes.channels_last);
     const int64_t sums = attributes.batch_statistics ? 2 * layout.partials() : 0;
     return {static_cast<size_t>(sums) * sizeof(double) +
                 static_cast<size_t>(3 * layout.entries()) * size_of(compute),
@@ -96,7 +101,7 @@ struct BatchNormOp {
 
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
-    const BatchNormLayout layout(context.in_shape(kX));
+    const BatchNormLayout layout(context.in_shape(kX), attributes.channels_last);
     const bool from_batch = attributes.batch_statistics;
     double* means = context.template workspace<double>();
     double* m2s = means + (from_batch ? layout.partials() : 0);
@@ -159,6 +164,7 @@ struct BatchNormOp {
 
     ops::BatchNormGradient gradient;
     gradient.batch_statistics = attributes.batch_statistics;
+    gradient.channels_last = attributes.channels_last;
     gradient.activation = attributes.activation;
     std::vector<int> targets;
     const auto ask = [&](bool& flag, int i, bool wanted) {

@@ -20,7 +20,7 @@ struct BatchNormGradientOp {
   static constexpr bool may_be_inplace = true;
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
-    const ValueType &x = *in[kX], channels{x.dtype, {x.shape[1]}};
+    const ValueType &x = *in[kX], channels{x.dtype, {in[kSaved]->shape[1]}};
     std::vector<ValueType> outputs;
     if (attributes.wants_input) outputs.push_back(x);
     if (attributes.wants_residual) outputs.push_back(x);
@@ -30,7 +30,7 @@ struct BatchNormGradientOp {
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
-    const BatchNormLayout layout(in[kX]->shape);
+    const BatchNormLayout layout(in[kX]->shape, attributes.channels_last);
     const int64_t sums = needs_sums(attributes) ? 2 * layout.partials() : 0;
     return {static_cast<size_t>(sums) * sizeof(double) +
                 static_cast<size_t>(5 * layout.entries()) * size_of(compute),
@@ -39,7 +39,7 @@ struct BatchNormGradientOp {
 
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
-    const BatchNormLayout layout(context.in_shape(kX));
+    const BatchNormLayout layout(context.in_shape(kX), attributes.channels_last);
     const bool sums = needs_sums(attributes);
     double* sums_dy = context.template workspace<double>();
     double* sums_dy_x = sums_dy + (sums ? layout.partials() : 0);

@@ -3,6 +3,7 @@
 //   Before: y = conv(x), z = max_pool(y)             After: y' = conv_channels_last(transpose(x)),
 //   z' = max_pool_channels_last(y'), z = transpose(z')
 // The step in the place of each node keeps its name and its value, which is now in the other order.
+// choose_training_layout: the same of a graph that is still to be differentiated, its weights parameters.
 
 #include <algorithm>
 
@@ -20,7 +21,8 @@ constexpr int64_t kFewChannels = 4, kShortSum = 64;
 
 class Layout {
  public:
-  Layout(GraphData& graph, bool precise) : graph_(graph), states_(graph.values.size()), precise_(precise) {}
+  Layout(GraphData& graph, bool precise, bool trains)
+      : graph_(graph), states_(graph.values.size()), precise_(precise), trains_(trains) {}
 
   void run() {
     const size_t count = graph_.nodes.size();  // those that the pass appends are right as they are
@@ -104,13 +106,14 @@ class Layout {
   bool convert(NodeId id, const ops::Conv& conv) {
     const Node& node = graph_.node(id);
     const ValueId x = node.inputs[0], weight = node.inputs[1], bias = input_of(node, 2);
-    if (shape(x).rank() != 4 || graph_.value(weight).kind != ValueKind::constant ||
+    if (shape(x).rank() != 4 || (!trains_ && graph_.value(weight).kind != ValueKind::constant) ||
         input_of(node, 4) != kAbsent) {
       return false;
     }
     ValueId residual = input_of(node, 3);
     ops::ConvChannelsLast moved{conv.window, conv.groups, conv.epilogue, precise_};
-    moved.planar = !is_last(x) && conv.groups == 1 && shape(x)[1] <= kFewChannels;
+    moved.trains = trains_;
+    moved.planar = !trains_ && !is_last(x) && conv.groups == 1 && shape(x)[1] <= kFewChannels;
     const ValueId from = moved.planar ? x : last(x);
     if (residual != kAbsent) residual = last(residual);
     return become(id, moved, {from, weight, bias, residual});
@@ -141,7 +144,7 @@ class Layout {
 
   bool global_average(NodeId id, bool keep_dims) {
     const ValueId x = graph_.node(id).inputs[0];
-    if (averages_itself(x)) {
+    if (!trains_ && averages_itself(x)) {
       if (keep_dims) return replace(id, x);
       return replace(id, add_node(graph_, graph_.node(id).name, ops::Flatten{}, {x})[0]);
     }
@@ -162,6 +165,20 @@ class Layout {
     for (int64_t& dim : *dims) dim += dim < 0 ? 4 : 0;
     std::sort(dims->begin(), dims->end());
     return *dims == std::vector<int64_t>{2, 3} && global_average(id, reduce.keep_dims);
+  }
+
+  bool convert(NodeId id, const ops::BatchNorm& batch_norm) {
+    constexpr size_t kResidual = 6;
+    const Node& node = graph_.node(id);
+    std::vector<ValueId> inputs = node.inputs;
+    if (!is_last(inputs[0])) return false;
+    if (const ValueId residual = input_of(node, kResidual); residual != kAbsent)
+      inputs[kResidual] = last(residual);
+    ops::BatchNorm moved = batch_norm;
+    moved.channels_last = true;
+    become(id, moved, inputs);
+    state(graph_.node(id).outputs[1]).last = false;  // what is saved has no layout
+    return true;
   }
 
   // Elementwise steps: the same in any order.
@@ -310,15 +327,19 @@ class Layout {
 
   GraphData& graph_;
   std::vector<State> states_;
-  bool precise_;
+  bool precise_, trains_;
 };
 
 void run(GraphData& graph, PassContext& context) {
-  Layout(graph, context.precise).run();
+  Layout(graph, context.precise, /*trains=*/false).run();
+}
+void run_training(GraphData& graph, PassContext& context) {
+  Layout(graph, context.precise, /*trains=*/true).run();
 }
 
 }  // namespace
 
 const Pass kChooseLayout = {"choose_layout", run};
+const Pass kChooseTrainingLayout = {"choose_training_layout", run_training};
 
 }  // namespace pleat

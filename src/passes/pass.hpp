@@ -57,5 +57,6 @@ extern const Pass kRoundScaleShift;
 extern const Pass kGateActivations;
 extern const Pass kFuseEpilogue;
 extern const Pass kChooseLayout;
+extern const Pass kChooseTrainingLayout;
 
 }  // namespace pleat

@@ -18,7 +18,7 @@ void sort_report(const GraphData& graph, FoldReport& report) {
 }  // namespace
 
 GraphData training_graph(const GraphData& graph, PassContext& context) {
-  static constexpr const Pass* passes[] = {&kTrainingMode, &kFuseBatchNormTraining};
+  static constexpr const Pass* passes[] = {&kTrainingMode, &kFuseBatchNormTraining, &kChooseTrainingLayout};
   GraphData copy = graph;
   for (const Pass* pass : passes) run_passes(copy, {pass, 1}, context);
   return copy;

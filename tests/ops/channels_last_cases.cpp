@@ -6,7 +6,7 @@ namespace pleat::test {
 namespace {
 
 CaseInput constant(const Shape& shape) {
-  CaseInput input{.shape = shape, .differentiate = false};
+  CaseInput input = {.shape = shape, .differentiate = false};
   Random random(5);
   for (int64_t i = 0; i < shape.numel(); ++i) input.values.push_back(random.uniform(-1, 1));
   return input;
@@ -14,7 +14,7 @@ CaseInput constant(const Shape& shape) {
 
 struct Options {
   int64_t stride = 1, dilation = 1, groups = 1, pad = 0, more_pad_end = 0;
-  bool bias = true, residual = false, precise = false, planar = false, average = false;
+  bool bias = true, residual = false, precise = false, planar = false, average = false, trains = false;
   Activation activation = Activation::none;
 };
 
@@ -26,6 +26,7 @@ OpCase conv_case(const Shape& x, int64_t channels, int64_t kernel, const Options
   conv.precise = o.precise;
   conv.planar = o.planar;
   conv.global_average = o.average;
+  conv.trains = o.trains;
   Shape y = x;
   y[3] = channels;
   for (size_t d = 0; d < 2; ++d) {
@@ -39,14 +40,17 @@ OpCase conv_case(const Shape& x, int64_t channels, int64_t kernel, const Options
   }
   if (o.average) y[1] = y[2] = 1;
   const Shape given = o.planar ? Shape{x[0], x[3], x[1], x[2]} : x;
-  CaseInput bias{.shape = {channels}, .absent = !o.bias}, residual{.shape = y, .absent = !o.residual};
+  const CaseInput input{.shape = given, .differentiate = o.trains};
+  const CaseInput bias{.shape = {channels}, .absent = !o.bias, .differentiate = o.trains};
+  const CaseInput residual{.shape = y, .absent = !o.residual, .differentiate = false};
+  const Shape filter = {channels, x[3] / o.groups, kernel, kernel};
   return {concat("conv_channels_last ", x.str(), " to ", channels, ", kernel ", kernel, ", stride ", o.stride,
                  ", dilation ", o.dilation, ", groups ", o.groups, ", pad ", o.pad, "+", o.more_pad_end,
                  o.bias ? ", bias" : "", o.residual ? ", residual" : "", o.precise ? ", precise" : "",
-                 o.planar ? ", planar" : "", o.average ? ", averaged" : "", ", activation ",
-                 static_cast<int>(o.activation)),
+                 o.planar ? ", planar" : "", o.average ? ", averaged" : "", o.trains ? ", trained" : "",
+                 ", activation ", static_cast<int>(o.activation)),
           conv,
-          {{given}, constant({channels, x[3] / o.groups, kernel, kernel}), bias, residual}};
+          {input, o.trains ? CaseInput{filter} : constant(filter), bias, residual}};
 }
 
 }  // namespace
@@ -95,6 +99,35 @@ std::vector<OpCase> channels_last_cases() {
     cases.push_back(conv_case({1, 5, 6, 7}, 18, 3, {.pad = 1, .activation = activation}));
     cases.push_back(conv_case({1, 6, 6, 18}, 18, 3, {.pad = 1, .residual = true, .activation = activation}));
     cases.push_back(conv_case({1, 5, 6, 18}, 18, 3, {.groups = 18, .pad = 1, .activation = activation}));
+  }
+  // Trained: every algorithm of the convolution, of its input's gradient and of its weight's.
+  for (const OpCase& trained : {
+           conv_case({2, 7, 9, 5}, 4, 1, {.trains = true}),
+           conv_case({3, 9, 8, 17}, 70, 1, {.stride = 2, .trains = true}),
+           conv_case({2, 28, 28, 200}, 230, 1, {.bias = false, .trains = true}),
+           conv_case({2, 11, 9, 3}, 33, 3, {.pad = 1, .trains = true}),
+           conv_case({2, 33, 30, 3}, 20, 7, {.stride = 2, .pad = 3, .bias = false, .trains = true}),
+           conv_case({2, 12, 11, 2}, 7, 3, {.stride = 3, .pad = 2, .more_pad_end = 1, .trains = true}),
+           conv_case({1, 11, 9, 9}, 6, 3, {.dilation = 2, .pad = 2, .trains = true}),
+           conv_case({2, 12, 13, 9}, 10, 3, {.stride = 2, .pad = 1, .trains = true}),
+           conv_case({1, 13, 12, 10}, 9, 5, {.stride = 2, .trains = true}),
+           conv_case({2, 10, 9, 12}, 9, 3, {.stride = 3, .dilation = 2, .pad = 1, .trains = true}),
+           conv_case({2, 6, 5, 6}, 9, 3, {.groups = 3, .pad = 1, .trains = true}),
+           conv_case({2, 8, 7, 12}, 8, 3, {.stride = 2, .groups = 4, .pad = 1, .trains = true}),
+           conv_case({1, 6, 7, 10}, 5, 2, {.trains = true}),
+           conv_case({1, 9, 10, 9}, 12, 11, {.pad = 5, .trains = true}),
+           conv_case({2, 13, 11, 17}, 35, 3, {.pad = 1, .trains = true}),
+           conv_case({2, 13, 11, 17}, 35, 3, {.pad = 1, .precise = true, .trains = true}),
+           conv_case({5, 28, 28, 32}, 40, 3, {.pad = 1, .bias = false, .trains = true}),
+           conv_case({1, 5, 6, 24}, 24, 3, {.pad = 2, .more_pad_end = 1, .trains = true}),
+           conv_case({2, 16, 16, 150}, 140, 3, {.trains = true}),
+           conv_case({2, 9, 17, 3}, 3, 3, {.groups = 3, .pad = 1, .trains = true}),
+           conv_case({3, 12, 9, 35}, 35, 3, {.stride = 2, .groups = 35, .pad = 1, .trains = true}),
+           conv_case({2, 14, 14, 20}, 20, 5, {.groups = 20, .pad = 2, .trains = true}),
+           conv_case({1, 12, 10, 16}, 16, 5, {.dilation = 2, .groups = 16, .pad = 4, .trains = true}),
+           conv_case({1, 9, 9, 8}, 8, 4, {.stride = 3, .groups = 8, .trains = true}),
+       }) {
+    cases.push_back(trained);
   }
   struct Geometry {
     const char* name;

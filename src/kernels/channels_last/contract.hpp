@@ -37,6 +37,18 @@ struct WindowRow {
   int64_t y_stride;
 };
 
+/// The inputs' gradient of such windows; dx lies as x does, dy as y. Windows overlap: outputs come in order.
+template <class T>
+struct WindowGradient {
+  int64_t outputs, channels, taps;
+  const T* x;  ///< read by max_gradient only, and so is y
+  int64_t x_stride;
+  const int64_t* offsets;
+  const T *y, *dy;
+  int64_t y_stride;
+  T* dx;
+};
+
 /// A row of outputs with a weight of their own for each channel: y[q*pixel_stride + c] = act(sum over r <
 /// rows, k < kernel of x[x_rows[r] + column*pixel_stride + c] * weights[weight_rows[r] + k*pixel_stride + c]
 ///   + column_bias[c] + residual), column = q*stride - pad + k*dilation, those outside [0, columns) left out.
@@ -53,6 +65,31 @@ struct DepthwiseRow {
   const int64_t* weight_rows;
   T* y;
   const Epilogue<T>* epilogue;
+};
+
+/// The weights' gradient over such a row: dw[weight_rows[r] + k*pixel_stride + c] += sum over q of
+/// x[x_rows[r] + column*pixel_stride + c] * dy[q*pixel_stride + c], in order.
+template <class T>
+struct DepthwiseWeights {
+  int64_t outputs, channels;
+  int64_t pixel_stride;  ///< in x, dy and dw
+  int64_t kernel, stride, dilation, pad, columns;
+  int64_t rows;
+  const T* x;
+  const int64_t* x_rows;
+  const T* dy;
+  T* dw;
+  const int64_t* weight_rows;
+};
+
+/// Rows of pixels as GemmKernels::pack_a has the matrix A (channels, pixels): packed[(c/mr*pixels + p)*mr +
+/// c%mr] = x[places[p] + c] for c < channels; zero where places[p] < 0, and past the last channel.
+template <class T>
+struct PixelPanels {
+  int64_t pixels, channels;
+  const T* x;
+  const int64_t* places;
+  T* packed;
 };
 
 /// Winograd's minimal filtering F(m x m, 3 x 3) for m = 2 or 4 (Lavin & Gray 2016, "Fast Algorithms for
@@ -80,6 +117,26 @@ struct WinogradOutput {
   int64_t rows, columns;
   const Epilogue<T>* epilogue;
 };
+/// u[e*u_stride + j] from w[t*w_stride + j], j < count: filters of 3 x 3 taps t become (m+2) x (m+2) elements
+/// e, u = G w G^T; and back, the gradient of that: w = G^T u G.
+template <class T>
+struct WinogradFilter {
+  int64_t m, count;
+  const T* from;
+  int64_t from_stride;
+  T* to;
+  int64_t to_stride;
+};
+/// The gradient of WinogradOutput without an epilogue: out[e*out_stride + c] from dy, zero outside of it.
+template <class T>
+struct WinogradOutputGradient {
+  int64_t m, channels;
+  const T* dy;
+  int64_t row_stride, pixel_stride;
+  int64_t rows, columns;
+  T* out;
+  int64_t out_stride;
+};
 
 template <class T>
 struct ChannelsLastKernels {
@@ -91,6 +148,16 @@ struct ChannelsLastKernels {
   void (*average)(const WindowRow<T>& row, T factor);
   void (*winograd_input)(const WinogradInput<T>& tile);
   void (*winograd_output)(const WinogradOutput<T>& tile);
+  void (*winograd_filter)(const WinogradFilter<T>& filter);
+  // What training adds.
+  void (*winograd_output_gradient)(const WinogradOutputGradient<T>& tile);
+  void (*winograd_filter_gradient)(const WinogradFilter<T>& filter);
+  void (*pack_pixels)(const PixelPanels<T>& panels);
+  void (*depthwise_weights)(const DepthwiseWeights<T>& row);
+  /// dx[first tap that equals y, or is NaN] += dy.
+  void (*max_gradient)(const WindowGradient<T>& gradient);
+  /// dx[each tap] += factor * dy.
+  void (*average_gradient)(const WindowGradient<T>& gradient, T factor);
 };
 
 }  // namespace pleat::kernels

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "kernels/channels_last/channels.hpp"
 #include "kernels/channels_last/contract.hpp"
 #include "kernels/channels_last/depthwise.hpp"
+#include "kernels/channels_last/gradient.hpp"
 #include "kernels/channels_last/winograd.hpp"
 #include "kernels/gemm/simd.hpp"
 
@@ -75,20 +77,6 @@ inline void product(const TapProduct<float>& p) {
 }
 
 // ---- Windows
-
-/// body(load, store, c, ...) for each vector of channels, the last one in part.
-template <class Body>
-PLEAT_INLINE void for_channels(int64_t channels, const Body& body) {
-  const auto whole = [](const float* p) PLEAT_LAMBDA_INLINE { return load(p); };
-  const auto write = [](float* p, Vec v) PLEAT_LAMBDA_INLINE { store(p, v); };
-  int64_t c = 0;
-  for (; c + kLanes <= channels; c += kLanes) body(c, whole, write);
-  if (const int64_t left = channels - c; left > 0) {
-    body(
-        c, [left](const float* p) PLEAT_LAMBDA_INLINE { return load_n(p, left); },
-        [left](float* p, Vec v) PLEAT_LAMBDA_INLINE { store_n(p, v, left); });
-  }
-}
 
 inline constexpr int kWindowOutputs = 6;
 
@@ -225,7 +213,19 @@ inline void winograd_output(const WinogradOutput<float>& tile) {
 }
 
 inline constexpr ChannelsLastKernels<float> kChannelsLast = {
-    product, depthwise, max_row, average_row, winograd_input, winograd_output,
+    .product = product,
+    .depthwise = depthwise,
+    .max = max_row,
+    .average = average_row,
+    .winograd_input = winograd_input,
+    .winograd_output = winograd_output,
+    .winograd_filter = winograd_filter,
+    .winograd_output_gradient = winograd_output_gradient,
+    .winograd_filter_gradient = winograd_filter_gradient,
+    .pack_pixels = pack_pixels,
+    .depthwise_weights = depthwise_weights,
+    .max_gradient = max_row_gradient,
+    .average_gradient = average_row_gradient,
 };
 
 }  // namespace

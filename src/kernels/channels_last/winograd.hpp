@@ -35,6 +35,14 @@ struct Winograd<2> {
     m[0] = m[0] + (m1 + m2);
     m[1] = (m1 - m2) + m[3];
   }
+  /// y's gradient, 2 values, to the products', 4.
+  template <class T, class V>
+  [[gnu::always_inline]] static void output_gradient(V* y) {
+    const V y0 = y[0], y1 = y[1];
+    y[1] = y0 + y1;
+    y[2] = y0 - y1;
+    y[3] = y1;
+  }
 };
 
 template <>
@@ -67,7 +75,66 @@ struct Winograd<4> {
     m[2] = V(T(kAA)) * sum_a + V(T(kBB)) * sum_b;
     m[3] = V(T(kA * kAA)) * odd_a + V(T(kB * kBB)) * odd_b + m[5];
   }
+  template <class T, class V>
+  [[gnu::always_inline]] static void output_gradient(V* y) {
+    const V y0 = y[0], y1 = y[1], y2 = y[2], y3 = y[3];
+    const V even_a = y0 + V(T(kAA)) * y2, odd_a = V(T(kA)) * y1 + V(T(kA * kAA)) * y3;
+    const V even_b = y0 + V(T(kBB)) * y2, odd_b = V(T(kB)) * y1 + V(T(kB * kBB)) * y3;
+    y[1] = even_a + odd_a;
+    y[2] = even_a - odd_a;
+    y[3] = even_b + odd_b;
+    y[4] = even_b - odd_b;
+    y[5] = y3;
+  }
 };
+
+/// Three weights to the elements of a tile.
+template <int M, class T, class V>
+[[gnu::always_inline]] inline void winograd_filter_line(const V* w, V* u) {
+  using W = Winograd<M>;
+  for (int i = 0; i < W::kTile; ++i) {
+    u[i] = V(T(W::kFilter[i][0])) * w[0] + V(T(W::kFilter[i][1])) * w[1] + V(T(W::kFilter[i][2])) * w[2];
+  }
+}
+/// And their gradients back.
+template <int M, class T, class V>
+[[gnu::always_inline]] inline void winograd_filter_gradient_line(const V* u, V* w) {
+  using W = Winograd<M>;
+  for (int k = 0; k < 3; ++k) {
+    w[k] = V(T(W::kFilter[0][k])) * u[0];
+    for (int i = 1; i < W::kTile; ++i) w[k] = w[k] + V(T(W::kFilter[i][k])) * u[i];
+  }
+}
+
+/// u = G w G^T, of V that hold one filter's or several filters' weights.
+template <int M, class T, class V>
+[[gnu::always_inline]] inline void winograd_filter_tile(const V (&w)[3][3],
+                                                        V (&u)[Winograd<M>::kTile][Winograd<M>::kTile]) {
+  constexpr int n = Winograd<M>::kTile;
+  V half[3][n];  // of each column of w
+  for (int q = 0; q < 3; ++q) {
+    const V column[3] = {w[0][q], w[1][q], w[2][q]};
+    winograd_filter_line<M, T>(column, half[q]);
+  }
+  for (int i = 0; i < n; ++i) {
+    const V row[3] = {half[0][i], half[1][i], half[2][i]};
+    winograd_filter_line<M, T>(row, u[i]);
+  }
+}
+/// w = G^T u G.
+template <int M, class T, class V>
+[[gnu::always_inline]] inline void winograd_filter_gradient_tile(
+    const V (&u)[Winograd<M>::kTile][Winograd<M>::kTile], V (&w)[3][3]) {
+  constexpr int n = Winograd<M>::kTile;
+  V half[n][3];
+  for (int i = 0; i < n; ++i) winograd_filter_gradient_line<M, T>(u[i], half[i]);
+  for (int q = 0; q < 3; ++q) {
+    V column[n], made[3];
+    for (int i = 0; i < n; ++i) column[i] = half[i][q];
+    winograd_filter_gradient_line<M, T>(column, made);
+    for (int r = 0; r < 3; ++r) w[r][q] = made[r];
+  }
+}
 
 }  // namespace
 }  // namespace pleat::kernels

@@ -1,13 +1,31 @@
 #pragma once
 
+#include <variant>
+
 #include "ops/channels_last/geometry.hpp"
 #include "ops/context.hpp"
 
 namespace pleat {
 
 // The algorithms of a channels-last convolution. Each is a plan made of the shape alone, with what it needs
-// of memory, how it packs the weight (out, C/groups, kh, kw) once, and how it runs; so that one can be added,
-// or chosen, without the others.
+// of memory, how it packs the weight, once or where that trains in each run, and how it runs; so that one can
+// be added, or chosen, without the others.
+
+/// A weight as a convolution sees it: element (group, out, in, ky, kx), each of its group, is
+/// data[group*groups
+/// + out*outs + in*ins + ky*rows + kx*columns].
+template <class T>
+struct FilterView {
+  const T* data;
+  int64_t groups, outs, ins, rows, columns;
+};
+
+/// The weight (out, C/groups, kh, kw) of a convolution.
+template <class T>
+FilterView<T> filter_view(const ConvShape& shape, const T* weight) {
+  const int64_t size = shape.kernel_size(), filter = shape.in_channels * size;
+  return {weight, shape.out_channels * filter, filter, size, shape.window.kernel[1], 1};
+}
 
 template <class T>
 struct ConvOperands {
@@ -34,7 +52,7 @@ struct DirectConv {
   int64_t packed_elements() const;
   Workspace workspace(size_t element) const;
   template <class T>
-  void pack(const kernels::KernelTable<T>& kernels, const T* weight, T* packed) const;
+  void pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const;
   template <class T>
   void run(const Context<T>& context, const ConvOperands<T>& operands) const;
 
@@ -64,7 +82,7 @@ struct WinogradConv {
   int64_t packed_elements() const;
   Workspace workspace(size_t element) const;
   template <class T>
-  void pack(const kernels::KernelTable<T>& kernels, const T* weight, T* packed) const;
+  void pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const;
   template <class T>
   void run(const Context<T>& context, const ConvOperands<T>& operands) const;
 
@@ -89,10 +107,34 @@ struct DepthwiseConv {
 
   static bool fits(const ConvShape& shape);
   int64_t packed_elements() const { return shape.groups * shape.kernel_size(); }
+  Workspace workspace(size_t) const { return {}; }
   template <class T>
-  void pack(const kernels::KernelTable<T>& kernels, const T* weight, T* packed) const;
+  void pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const;
   template <class T>
   void run(const Context<T>& context, const ConvOperands<T>& operands) const;
 };
+
+using ConvAlgorithm = std::variant<DirectConv, WinogradConv, DepthwiseConv>;
+
+/// That of least cost; `nr` is the kernels' gemm.nr.
+ConvAlgorithm choose_algorithm(const ConvShape& shape, const ops::ConvChannelsLast& attributes, int64_t nr);
+
+Workspace workspace_of(const ConvAlgorithm& algorithm, size_t element);
+size_t packed_bytes(const ConvAlgorithm& algorithm, size_t element);
+
+/// For a weight that is packed in each run: behind the algorithm's own workspace.
+Workspace packing_workspace(const ConvAlgorithm& algorithm, size_t element);
+template <class T>
+void pack_and_run(const ConvAlgorithm& algorithm, const Context<T>& context, const FilterView<T>& filter,
+                  ConvOperands<T> operands);
+
+constexpr size_t whole_lines(size_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+/// Of the kernels that compute in `compute`.
+inline int64_t panel_columns(DType compute) {
+  return compute == DType::f64 ? kernels::active_table<double>().gemm.nr
+                               : kernels::active_table<float>().gemm.nr;
+}
 
 }  // namespace pleat

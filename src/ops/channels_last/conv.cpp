@@ -8,37 +8,6 @@
 namespace pleat {
 namespace {
 
-using Algorithm = std::variant<DirectConv, WinogradConv, DepthwiseConv>;
-
-// Costs in multiply-adds. A byte of weights is read from memory; an element of a tile is transformed beside
-// the products, in and out.
-constexpr double kByte = 5, kTransformed = 10;
-// Fewer channels leave the transforms longer than the products.
-constexpr int64_t kWinogradChannels = 16;
-
-double direct_cost(const ConvShape& s) {
-  return static_cast<double>(s.multiply_adds()) +
-         kByte * 4 * static_cast<double>(s.in_channels * s.out_channels * 9);
-}
-double winograd_cost(const WinogradConv& w) {
-  const ConvShape& s = w.shape;
-  const auto pairs = static_cast<double>(s.in_channels * s.out_channels * w.elements());
-  return pairs * (static_cast<double>(w.tiles()) + kByte * 4) +
-         kTransformed * static_cast<double>(w.tiles() * w.elements() * (s.in_channels + s.out_channels));
-}
-
-Algorithm choose(const ConvShape& shape, const ops::ConvChannelsLast& attributes, int64_t nr) {
-  if (attributes.planar || attributes.global_average) return DirectConv(shape, attributes, nr);
-  if (DepthwiseConv::fits(shape)) return DepthwiseConv{shape};
-  if (!attributes.precise && WinogradConv::fits(shape) &&
-      std::min(shape.in_channels, shape.out_channels) >= kWinogradChannels) {
-    const WinogradConv two(shape, nr, 2), four(shape, nr, 4);
-    const WinogradConv& best = winograd_cost(two) < winograd_cost(four) ? two : four;
-    if (winograd_cost(best) < direct_cost(shape)) return best;
-  }
-  return DirectConv(shape, attributes, nr);
-}
-
 struct ConvChannelsLastOp {
   using Attributes = ops::ConvChannelsLast;
   static constexpr std::string_view name = "conv_channels_last";
@@ -61,43 +30,64 @@ struct ConvChannelsLastOp {
     const std::array<int64_t, 2> plane = attributes.planar ? spatial_sizes(x) : plane_of(x);
     return conv_shape(attributes.window, attributes.groups, x[0], plane, weight);
   }
-  template <class T>
-  static Algorithm algorithm(const kernels::KernelTable<T>& kernels, const Attributes& attributes,
-                             const Shape& x, const Shape& weight) {
-    return choose(sizes(attributes, x, weight), attributes, kernels.gemm.nr);
+  static ConvAlgorithm algorithm(const Attributes& attributes, const Shape& x, const Shape& weight,
+                                 int64_t nr) {
+    return choose_algorithm(sizes(attributes, x, weight), attributes, nr);
   }
-  static Algorithm algorithm(const Attributes& attributes, const InputTypes& in, DType compute) {
-    const Shape &x = in[0]->shape, &weight = in[1]->shape;
-    if (compute == DType::f64) return algorithm(kernels::active_table<double>(), attributes, x, weight);
-    return algorithm(kernels::active_table<float>(), attributes, x, weight);
+  static ConvAlgorithm algorithm(const Attributes& attributes, const InputTypes& in, DType compute) {
+    return algorithm(attributes, in[0]->shape, in[1]->shape, panel_columns(compute));
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
-    return std::visit(
-        [&](const auto& a) -> Workspace {
-          if constexpr (requires { a.workspace(size_of(compute)); }) return a.workspace(size_of(compute));
-          return {};
-        },
-        algorithm(attributes, in, compute));
+    const ConvAlgorithm a = algorithm(attributes, in, compute);
+    return attributes.trains ? packing_workspace(a, size_of(compute)) : workspace_of(a, size_of(compute));
   }
   static size_t packed_bytes(const Attributes& attributes, const InputTypes& in, DType compute) {
-    const auto elements =
-        std::visit([](const auto& a) { return a.packed_elements(); }, algorithm(attributes, in, compute));
-    return static_cast<size_t>(elements) * size_of(compute);
+    return attributes.trains ? 0 : pleat::packed_bytes(algorithm(attributes, in, compute), size_of(compute));
   }
   template <class T>
   static void pack(const Attributes& attributes, const Context<T>& context, T* packed) {
-    std::visit([&](const auto& a) { a.pack(context.kernels, context.in(1), packed); },
-               algorithm(context.kernels, attributes, context.in_shape(0), context.in_shape(1)));
+    const Shape &x = context.in_shape(0), &weight = context.in_shape(1);
+    const FilterView<T> filter = filter_view(sizes(attributes, x, weight), context.in(1));
+    std::visit([&](const auto& a) { a.pack(context.kernels, filter, packed); },
+               algorithm(attributes, x, weight, context.kernels.gemm.nr));
   }
 
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
+    const Shape &x = context.in_shape(0), &weight = context.in_shape(1);
     const auto optional = [&](int i) { return i < context.input_count() ? context.in(i) : nullptr; };
     const ConvOperands<T> operands = {context.in(0), context.packed(), optional(2),
                                       optional(3),   context.out(0),   attributes.epilogue};
-    std::visit([&](const auto& a) { a.run(context, operands); },
-               algorithm(context.kernels, attributes, context.in_shape(0), context.in_shape(1)));
+    const ConvAlgorithm chosen = algorithm(attributes, x, weight, context.kernels.gemm.nr);
+    if (attributes.trains) {
+      const FilterView<T> filter = filter_view(sizes(attributes, x, weight), context.in(1));
+      pack_and_run(chosen, context, filter, operands);
+    } else {
+      std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
+    }
+  }
+
+  static void gradient(const Attributes& attributes, GradientScope& scope) {
+    const auto present = [&](int i) { return i < scope.input_count() && scope.input(i) != kAbsent; };
+    if (!attributes.trains || attributes.epilogue.activation != Activation::none || present(3)) {
+      fail(
+          "conv: a constant weight, a fused activation or residual has no gradient; fuse after "
+          "differentiating");
+    }
+    const ValueId x = scope.input(0), weight = scope.input(1), dy = scope.output_gradient(0);
+    const ops::Window& window = attributes.window;
+    if (scope.wants(0)) {
+      const ops::ConvChannelsLastInputGradient rule{window, attributes.groups, attributes.precise};
+      scope.set_input_gradient(0, scope.emit(rule, {weight, dy, x})[0]);
+    }
+    if (scope.wants(1)) {
+      const ops::ConvChannelsLastWeightGradient rule{window, attributes.groups, attributes.precise};
+      scope.set_input_gradient(1, scope.emit(rule, {x, dy, weight})[0]);
+    }
+    if (present(2) && scope.wants(2)) {
+      scope.set_input_gradient(2, scope.emit(ops::BiasGradient{3}, {dy})[0]);
+    }
   }
 
   static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {

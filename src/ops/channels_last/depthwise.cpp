@@ -10,10 +10,12 @@ bool DepthwiseConv::fits(const ConvShape& shape) {
 
 // packed[tap][channel]
 template <class T>
-void DepthwiseConv::pack(const kernels::KernelTable<T>&, const T* weight, T* packed) const {
-  const int64_t size = shape.kernel_size();
-  for (int64_t c = 0; c < shape.groups; ++c) {
-    for (int64_t t = 0; t < size; ++t) packed[t * shape.groups + c] = weight[c * size + t];
+void DepthwiseConv::pack(const kernels::KernelTable<T>&, const FilterView<T>& filter, T* packed) const {
+  for (int64_t ky = 0; ky < shape.window.kernel[0]; ++ky) {
+    for (int64_t kx = 0; kx < shape.window.kernel[1]; ++kx, packed += shape.groups) {
+      const T* from = filter.data + ky * filter.rows + kx * filter.columns;
+      for (int64_t c = 0; c < shape.groups; ++c) packed[c] = from[c * filter.groups];
+    }
   }
 }
 
@@ -55,8 +57,10 @@ void DepthwiseConv::run(const Context<T>& context, const ConvOperands<T>& o) con
   });
 }
 
-template void DepthwiseConv::pack<float>(const kernels::KernelTable<float>&, const float*, float*) const;
-template void DepthwiseConv::pack<double>(const kernels::KernelTable<double>&, const double*, double*) const;
+template void DepthwiseConv::pack<float>(const kernels::KernelTable<float>&, const FilterView<float>&,
+                                         float*) const;
+template void DepthwiseConv::pack<double>(const kernels::KernelTable<double>&, const FilterView<double>&,
+                                          double*) const;
 template void DepthwiseConv::run<float>(const Context<float>&, const ConvOperands<float>&) const;
 template void DepthwiseConv::run<double>(const Context<double>&, const ConvOperands<double>&) const;
 

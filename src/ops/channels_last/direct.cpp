@@ -86,15 +86,16 @@ Workspace DirectConv::workspace(size_t element) const {
 }
 
 template <class T>
-void DirectConv::pack(const kernels::KernelTable<T>& kernels, const T* weight, T* packed) const {
+void DirectConv::pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const {
   const int64_t size = shape.kernel_size(), inputs = shape.in_channels, panels = divide_up(columns(), nr);
+  const int64_t width = shape.window.kernel[1];
   parallel_for(shape.groups * panels, grain_for(size * inputs * nr), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i % panels * nr, count = std::min(nr, columns() - first);
-      const T* from = weight + (i / panels * columns() + first) * inputs * size;
+      const T* from = filter.data + i / panels * filter.groups + first * filter.outs;
       for (int64_t t = 0; t < size; ++t) {
-        kernels.gemm.pack_b(inputs, count, from + t, size, inputs * size,
-                            packed + (i * size + t) * inputs * nr);
+        kernels.gemm.pack_b(inputs, count, from + t / width * filter.rows + t % width * filter.columns,
+                            filter.ins, filter.outs, packed + (i * size + t) * inputs * nr);
       }
     }
   });
@@ -103,8 +104,9 @@ void DirectConv::pack(const kernels::KernelTable<T>& kernels, const T* weight, T
 template <class T>
 void DirectConv::copy_rows(const T* image, int64_t first, int64_t rows, T* to) const {
   const int64_t channels = shape.groups * shape.in_channels, width = read_columns(shape);
-  const int64_t left = std::min(width, shape.window.pad_begin[1]);
-  const int64_t inside = std::min(width - left, shape.in[1]);
+  const int64_t pad = shape.window.pad_begin[1], cut = std::max<int64_t>(0, -pad);
+  const int64_t left = std::min(width, std::max<int64_t>(0, pad));
+  const int64_t inside = std::min(width - left, shape.in[1] - cut);
   for (int64_t r = 0; r < rows; ++r, to += row_stride) {
     const int64_t row = first + r - shape.window.pad_begin[0];
     if (row < 0 || row >= shape.in[0]) {
@@ -114,9 +116,9 @@ void DirectConv::copy_rows(const T* image, int64_t first, int64_t rows, T* to) c
     T* const begin = to + left * channels;
     std::fill(to, begin, T(0));
     if (planar) {
-      interleave(channels, inside, shape.in_plane(), image + row * shape.in[1], begin);
+      interleave(channels, inside, shape.in_plane(), image + row * shape.in[1] + cut, begin);
     } else {
-      const T* from = image + row * shape.in[1] * channels;
+      const T* from = image + (row * shape.in[1] + cut) * channels;
       std::copy(from, from + inside * channels, begin);
     }
     std::fill(begin + inside * channels, to + row_stride, T(0));
@@ -148,7 +150,9 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
   // Of output rows [first, first + rows): what they read.
   const auto rows_of = [&](int64_t image, int64_t first, int64_t rows, T* band) -> const T* {
     const int64_t top = first * w.stride[0];
-    if (!copied) return o.x + image * image_size + top * row_stride;
+    if (!copied) {  // pads are negative or none
+      return o.x + image * image_size + (top - w.pad_begin[0]) * row_stride - w.pad_begin[1] * channels;
+    }
     if (copies_beforehand()) return copies + (image * all_rows + top) * row_stride;
     copy_rows(o.x + image * image_size, top, read_rows(rows), band);
     return band;
@@ -202,8 +206,10 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
       T(1) / static_cast<T>(shape.out_plane()));
 }
 
-template void DirectConv::pack<float>(const kernels::KernelTable<float>&, const float*, float*) const;
-template void DirectConv::pack<double>(const kernels::KernelTable<double>&, const double*, double*) const;
+template void DirectConv::pack<float>(const kernels::KernelTable<float>&, const FilterView<float>&,
+                                      float*) const;
+template void DirectConv::pack<double>(const kernels::KernelTable<double>&, const FilterView<double>&,
+                                       double*) const;
 template void DirectConv::run<float>(const Context<float>&, const ConvOperands<float>&) const;
 template void DirectConv::run<double>(const Context<double>&, const ConvOperands<double>&) const;
 

@@ -18,8 +18,10 @@ void for_all_segments(const ops::Window& window, const Context<T>& context, cons
   const Shape &x = context.in_shape(0), &y = context.out_shape(0);
   const auto plane = pool_plane(window, plane_of(x), plane_of(y));
   for_window_bands(plane, x[0], x[3], [&](int64_t image, const WindowBand& band) {
-    for_window_segments(plane, x[3], band, context.in(0) + image * x.product(1, 4),
-                        context.out(0) + image * y.product(1, 4), body);
+    const T* from = context.in(0) + image * x.product(1, 4);
+    T* const to = context.out(0) + image * y.product(1, 4);
+    for_window_segments(plane, x[3], band,
+                        [&](const WindowSegment& segment) { body(segment, segment.row(from, to)); });
   });
 }
 
@@ -32,9 +34,13 @@ struct MaxPoolChannelsLastOp {
   }
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
-    for_all_segments(attributes.window, context, [&](const WindowSegment<T>& segment) {
-      context.kernels.channels_last.max(segment.row);
-    });
+    for_all_segments(attributes.window, context,
+                     [&](const WindowSegment&, const auto& row) { context.kernels.channels_last.max(row); });
+  }
+  static void gradient(const Attributes& attributes, GradientScope& scope) {
+    const ops::MaxPoolChannelsLastGradient rule{attributes.window};
+    scope.set_input_gradient(
+        0, scope.emit(rule, {scope.input(0), scope.output(0), scope.output_gradient(0)})[0]);
   }
 };
 
@@ -47,10 +53,14 @@ struct AvgPoolChannelsLastOp {
   }
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
-    for_all_segments(attributes.window, context, [&](const WindowSegment<T>& segment) {
-      const int64_t size = attributes.count_include_pad ? segment.padded_size : segment.row.taps;
-      context.kernels.channels_last.average(segment.row, T(1) / static_cast<T>(size));
+    for_all_segments(attributes.window, context, [&](const WindowSegment& segment, const auto& row) {
+      const int64_t size = attributes.count_include_pad ? segment.padded_size : segment.taps;
+      context.kernels.channels_last.average(row, T(1) / static_cast<T>(size));
     });
+  }
+  static void gradient(const Attributes& attributes, GradientScope& scope) {
+    const ops::AvgPoolChannelsLastGradient rule{attributes.window, attributes.count_include_pad};
+    scope.set_input_gradient(0, scope.emit(rule, {scope.output_gradient(0), scope.input(0)})[0]);
   }
 };
 
@@ -85,6 +95,10 @@ struct GlobalAvgPoolChannelsLastOp {
             T(1) / static_cast<T>(pixels));
       }
     });
+  }
+  static void gradient(const Attributes&, GradientScope& scope) {
+    scope.set_input_gradient(0, scope.emit(ops::GlobalAvgPoolChannelsLastGradient{},
+                                           {scope.output_gradient(0), scope.input(0)})[0]);
   }
 };
 

@@ -14,14 +14,19 @@ struct WindowBand {
   int64_t row_begin, row_end, channel_begin, channel_end;
 };
 
-/// Neighbouring outputs, along a row or down a column, whose windows have the same taps inside the image.
-template <class T>
+/// Neighbouring outputs, along a row or down a column, whose windows have the same taps inside the image: the
+/// first output's window begins at x + x_place, the output itself is at y + y_place.
 struct WindowSegment {
-  kernels::WindowRow<T> row;
-  const int64_t* taps;  ///< ky*kernel_w + kx of each of row.taps
-  int64_t pixel;        ///< of the first output
-  int64_t channel;
+  int64_t outputs, channels, taps;
+  int64_t x_place, x_stride;
+  const int64_t* offsets;
+  int64_t y_place, y_stride;
   int64_t padded_size;  ///< elements of the window inside the padded image
+
+  template <class T>
+  kernels::WindowRow<T> row(const T* x, T* y) const {
+    return {outputs, channels, taps, x + x_place, x_stride, offsets, y + y_place, y_stride};
+  }
 };
 
 /// One dimension of a plane.
@@ -57,26 +62,23 @@ struct WindowAxis {
   }
 };
 
-/// Calls body(segment) for the outputs of a band of a channels-last image x.
-template <class T, class Body>
-void for_window_segments(const kernels::PoolPlane& p, int64_t channels, const WindowBand& band, const T* x,
-                         T* y, const Body& body) {
+/// Calls body(segment) for the outputs of a band of a channels-last image.
+template <class Body>
+void for_window_segments(const kernels::PoolPlane& p, int64_t channels, const WindowBand& band,
+                         const Body& body) {
   const WindowAxis rows = {p.in_h, p.kernel_h, p.stride_h, p.pad_h, p.pad_end_h, p.dilation_h};
   const WindowAxis columns = {p.in_w, p.kernel_w, p.stride_w, p.pad_w, p.pad_end_w, p.dilation_w};
   const int64_t x_row = p.in_w * channels, y_row = p.out_w * channels;
-  x += band.channel_begin;
-  y += band.channel_begin;
   rows.for_spans(band.row_begin, band.row_end, [&](int64_t i, int64_t height) {
     columns.for_spans(0, p.out_w, [&](int64_t j, int64_t width) {
-      int64_t offsets[kMostTaps], taps[kMostTaps];
+      int64_t offsets[kMostTaps];
       int64_t count = 0;
       for (int64_t r = 0; r < p.kernel_h; ++r) {
         if (!rows.tap_inside(i, r)) continue;
         for (int64_t c = 0; c < p.kernel_w; ++c) {
           if (!columns.tap_inside(j, c)) continue;
-          offsets[count] =
+          offsets[count++] =
               (rows.begin(i) + r * p.dilation_h) * x_row + (columns.begin(j) + c * p.dilation_w) * channels;
-          taps[count++] = r * p.kernel_w + c;
         }
       }
       const bool down = height > width;
@@ -85,15 +87,15 @@ void for_window_segments(const kernels::PoolPlane& p, int64_t channels, const Wi
       const int64_t padded = rows.padded_taps(i) * columns.padded_taps(j);
       for (int64_t line = 0; line < lines; ++line) {
         const int64_t pixel = down ? i * p.out_w + j + line : (i + line) * p.out_w + j;
-        const kernels::WindowRow<T> row = {.outputs = down ? height : width,
-                                           .channels = band.channel_end - band.channel_begin,
-                                           .taps = count,
-                                           .x = x + line * (down ? x_along : x_down),
-                                           .x_stride = down ? x_down : x_along,
-                                           .offsets = offsets,
-                                           .y = y + pixel * channels,
-                                           .y_stride = down ? y_row : channels};
-        body(WindowSegment<T>{row, taps, pixel, band.channel_begin, padded});
+        body(WindowSegment{.outputs = down ? height : width,
+                           .channels = band.channel_end - band.channel_begin,
+                           .taps = count,
+                           .x_place = line * (down ? x_along : x_down) + band.channel_begin,
+                           .x_stride = down ? x_down : x_along,
+                           .offsets = offsets,
+                           .y_place = pixel * channels + band.channel_begin,
+                           .y_stride = down ? y_row : channels,
+                           .padded_size = padded});
       }
     });
   });

@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "kernels/channels_last/winograd.hpp"
 #include "ops/channels_last/algorithms.hpp"
 
 namespace pleat {
@@ -9,21 +8,8 @@ namespace {
 constexpr int64_t kTasks = 16;
 constexpr int64_t kTaskMultiplyAdds = 1 << 19;
 constexpr int64_t kBlockElements = 192 << 10;  // transformed tiles, before and after the products
+constexpr int64_t kMostColumns = 64;           // of a panel, whatever the kernels
 constexpr int64_t kFewestTiles = 28;           // so many repay the reading of the weights
-
-// u = G w G^T
-template <int M>
-void transform_filter(const double (&w)[3][3], double* u) {
-  constexpr int n = kernels::Winograd<M>::kTile;
-  const auto& g = kernels::Winograd<M>::kFilter;
-  double half[n][3] = {};
-  for (int i = 0; i < n; ++i) {
-    for (int q = 0; q < 3; ++q) half[i][q] = g[i][0] * w[0][q] + g[i][1] * w[1][q] + g[i][2] * w[2][q];
-  }
-  for (int i = 0; i < n; ++i) {
-    for (int j = 0; j < n; ++j) *u++ = half[i][0] * g[j][0] + half[i][1] * g[j][1] + half[i][2] * g[j][2];
-  }
-}
 
 }  // namespace
 
@@ -72,21 +58,29 @@ Workspace WinogradConv::workspace(size_t element) const {
 
 // packed[block of columns][element][panel of the block][c][nr]: in the order of use
 template <class T>
-void WinogradConv::pack(const kernels::KernelTable<T>&, const T* weight, T* packed) const {
+void WinogradConv::pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter,
+                        T* packed) const {
   const int64_t inputs = shape.in_channels, panels = divide_up(shape.out_channels, nr);
   const int64_t panel_size = inputs * nr, block_panels = block_columns / nr;
   parallel_for(panels, grain_for(elements() * panel_size), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin * nr; i < end * nr; ++i) {
-      const int64_t panel = i / nr, block = panel / block_panels;
+    for (int64_t panel = begin; panel < end; ++panel) {
+      const int64_t block = panel / block_panels, columns = std::min(nr, shape.out_channels - panel * nr);
       const int64_t width = std::min(block_panels, panels - block * block_panels);
-      T* const to = packed + (block * block_panels * elements() + panel % block_panels) * panel_size + i % nr;
-      for (int64_t c = 0; c < inputs; ++c) {
-        double w[3][3] = {}, u[36];
-        for (int64_t k = 0; k < 9 && i < shape.out_channels; ++k) {
-          w[k / 3][k % 3] = static_cast<double>(weight[(i * inputs + c) * 9 + k]);
+      T* const to = packed + (block * block_panels * elements() + panel % block_panels) * panel_size;
+      const T* from = filter.data + panel * nr * filter.outs;
+      T taps[9 * kMostColumns] = {};
+      for (int64_t c = 0; c < inputs; ++c, from += filter.ins) {
+        for (int64_t j = 0; j < columns; ++j) {
+          for (int64_t t = 0; t < 9; ++t) {
+            taps[t * nr + j] = from[j * filter.outs + t / 3 * filter.rows + t % 3 * filter.columns];
+          }
         }
-        m == 2 ? transform_filter<2>(w, u) : transform_filter<4>(w, u);
-        for (int64_t e = 0; e < elements(); ++e) to[e * width * panel_size + c * nr] = static_cast<T>(u[e]);
+        kernels.channels_last.winograd_filter({.m = m,
+                                               .count = nr,
+                                               .from = taps,
+                                               .from_stride = nr,
+                                               .to = to + c * nr,
+                                               .to_stride = width * panel_size});
       }
     }
   });
@@ -187,8 +181,10 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
   });
 }
 
-template void WinogradConv::pack<float>(const kernels::KernelTable<float>&, const float*, float*) const;
-template void WinogradConv::pack<double>(const kernels::KernelTable<double>&, const double*, double*) const;
+template void WinogradConv::pack<float>(const kernels::KernelTable<float>&, const FilterView<float>&,
+                                        float*) const;
+template void WinogradConv::pack<double>(const kernels::KernelTable<double>&, const FilterView<double>&,
+                                         double*) const;
 template void WinogradConv::run<float>(const Context<float>&, const ConvOperands<float>&) const;
 template void WinogradConv::run<double>(const Context<double>&, const ConvOperands<double>&) const;
 

@@ -1,0 +1,112 @@
+// The gradients of MaxPool, AvgPool and GlobalAvgPool of channels-last data.
+
+#include "ops/channels_last/geometry.hpp"
+#include "ops/channels_last/window_rows.hpp"
+#include "ops/pool_window.hpp"
+
+namespace pleat {
+namespace {
+
+constexpr int64_t kChannels = 32;  // of a task
+
+// Zeroes dx, then calls body(segment, place of the image in x, in y) for all windows. They overlap, so a task
+// has all those of some channels of an image.
+template <class T, class Body>
+void for_all_gradients(const ops::Window& window, const Shape& x, const Shape& y, T* dx, const Body& body) {
+  const auto plane = pool_plane(window, plane_of(x), plane_of(y));
+  const int64_t channels = x[3], blocks = divide_up(channels, kChannels), pixels = x.product(1, 3);
+  const int64_t work = y.product(1, 3) * plane.kernel_h * plane.kernel_w * kChannels / 4;
+  parallel_for(x[0] * blocks, grain_for(work), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t image = i / blocks, first = i % blocks * kChannels;
+      const WindowBand band = {0, plane.out_h, first, std::min(first + kChannels, channels)};
+      for (int64_t p = 0; p < pixels; ++p) {
+        T* const pixel = dx + (image * pixels + p) * channels;
+        std::fill(pixel + band.channel_begin, pixel + band.channel_end, T(0));
+      }
+      for_window_segments(plane, channels, band, [&](const WindowSegment& segment) {
+        body(segment, image * pixels * channels, image * y.product(1, 4));
+      });
+    }
+  });
+}
+
+template <class T>
+kernels::WindowGradient<T> window_gradient(const WindowSegment& s, const T* x, const T* y, const T* dy,
+                                           T* dx) {
+  return {s.outputs, s.channels, s.taps, x, s.x_stride, s.offsets, y, dy, s.y_stride, dx};
+}
+
+struct MaxPoolChannelsLastGradientOp {
+  using Attributes = ops::MaxPoolChannelsLastGradient;
+  static constexpr std::string_view name = "max_pool_channels_last_gradient";
+
+  static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) { return {*in[0]}; }
+
+  template <class T>
+  static void run(const Attributes& attributes, const Context<T>& context) {
+    const T *x = context.in(0), *y = context.in(1), *dy = context.in(2);
+    T* const dx = context.out(0);
+    for_all_gradients(attributes.window, context.in_shape(0), context.in_shape(1), dx,
+                      [&](const WindowSegment& segment, int64_t in, int64_t out) {
+                        const int64_t from = in + segment.x_place, to = out + segment.y_place;
+                        context.kernels.channels_last.max_gradient(
+                            window_gradient(segment, x + from, y + to, dy + to, dx + from));
+                      });
+  }
+};
+
+struct AvgPoolChannelsLastGradientOp {
+  using Attributes = ops::AvgPoolChannelsLastGradient;
+  static constexpr std::string_view name = "avg_pool_channels_last_gradient";
+
+  static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) {
+    return {{in[0]->dtype, in[1]->shape}};
+  }
+
+  template <class T>
+  static void run(const Attributes& attributes, const Context<T>& context) {
+    const T* dy = context.in(0);
+    T* const dx = context.out(0);
+    for_all_gradients(attributes.window, context.in_shape(1), context.in_shape(0), dx,
+                      [&](const WindowSegment& segment, int64_t in, int64_t out) {
+                        const int64_t size =
+                            attributes.count_include_pad ? segment.padded_size : segment.taps;
+                        const auto gradient = window_gradient<T>(
+                            segment, nullptr, nullptr, dy + out + segment.y_place, dx + in + segment.x_place);
+                        context.kernels.channels_last.average_gradient(gradient, T(1) / static_cast<T>(size));
+                      });
+  }
+};
+
+struct GlobalAvgPoolChannelsLastGradientOp {
+  using Attributes = ops::GlobalAvgPoolChannelsLastGradient;
+  static constexpr std::string_view name = "global_avg_pool_channels_last_gradient";
+
+  static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) {
+    return {{in[0]->dtype, in[1]->shape}};
+  }
+
+  template <class T>
+  static void run(const Attributes&, const Context<T>& context) {
+    const Shape& x = context.out_shape(0);
+    const int64_t pixels = x.product(1, 3), channels = x[3];
+    const T* dy = context.in(0);
+    T* const dx = context.out(0);
+    parallel_for(x[0], grain_for(pixels * channels / 4), [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; ++n) {
+        T* const first = dx + n * pixels * channels;
+        for (int64_t c = 0; c < channels; ++c) first[c] = dy[n * channels + c] / static_cast<T>(pixels);
+        for (int64_t p = 1; p < pixels; ++p) std::copy(first, first + channels, first + p * channels);
+      }
+    });
+  }
+};
+
+}  // namespace
+
+PLEAT_OP(MaxPoolChannelsLastGradientOp)
+PLEAT_OP(AvgPoolChannelsLastGradientOp)
+PLEAT_OP(GlobalAvgPoolChannelsLastGradientOp)
+
+}  // namespace pleat

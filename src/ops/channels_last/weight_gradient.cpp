@@ -1,0 +1,134 @@
+// dweight of a channels-last convolution, by the algorithm that costs least.
+
+#include "base/format.hpp"
+#include "ops/channels_last/weight_algorithms.hpp"
+
+namespace pleat {
+namespace {
+
+constexpr int64_t kTasks = 16;
+constexpr int64_t kPartElements = 4 << 20;  // of all partial sums
+constexpr int64_t kTaskMultiplyAdds = 1 << 20;
+
+using WeightAlgorithm = std::variant<DirectWeightGradient, WinogradWeightGradient, DepthwiseWeightGradient>;
+
+// In multiply-adds: a sum is written and read again; an element of a tile is transformed and packed.
+constexpr double kSum = 40, kTransformed = 12;
+constexpr int64_t kWinogradChannels = 16;
+
+double direct_cost(const ConvShape& s) {
+  return static_cast<double>(s.multiply_adds()) +
+         kSum * static_cast<double>(s.in_channels * s.out_channels * 9);
+}
+double winograd_cost(const WinogradWeightGradient& w) {
+  const ConvShape& s = w.shape;
+  const auto tile_elements = static_cast<double>(w.tiles() * w.elements());
+  const auto transformed =
+      static_cast<double>(s.in_channels * w.tasks.out_blocks() + s.out_channels * w.tasks.in_blocks());
+  const auto pairs = static_cast<double>(s.in_channels * s.out_channels);
+  return pairs * (tile_elements + kSum * static_cast<double>(w.elements())) +
+         kTransformed * tile_elements * transformed;
+}
+
+WeightAlgorithm choose(const ConvShape& shape, bool precise, int64_t mr, int64_t nr) {
+  if (DepthwiseConv::fits(shape)) return DepthwiseWeightGradient(shape);
+  if (!precise && WinogradConv::fits(shape) &&
+      std::min(shape.in_channels, shape.out_channels) >= kWinogradChannels) {
+    const WinogradWeightGradient two(shape, mr, nr, 2), four(shape, mr, nr, 4);
+    const WinogradWeightGradient& best = winograd_cost(two) < winograd_cost(four) ? two : four;
+    if (winograd_cost(best) < direct_cost(shape)) return best;
+  }
+  return DirectWeightGradient(shape, mr, nr);
+}
+
+}  // namespace
+
+WeightTasks::WeightTasks(const ConvShape& shape, int64_t in_rows, int64_t matrix_count, int64_t unit_count,
+                         int64_t mr, int64_t nr, int64_t most_in, int64_t most_out)
+    : groups(shape.groups),
+      ins(in_rows),
+      outs(shape.out_channels),
+      matrices(matrix_count),
+      units(unit_count) {
+  const auto block_of = [](int64_t size, int64_t most, int64_t multiple) {
+    const int64_t blocks = divide_up(std::max<int64_t>(1, size), most);
+    return round_up(divide_up(std::max<int64_t>(1, size), blocks), multiple);
+  };
+  block_in = block_of(ins, most_in, mr);
+  block_out = block_of(outs, most_out, nr);
+  const int64_t useful = std::clamp<int64_t>(shape.multiply_adds() / kTaskMultiplyAdds, 1, kTasks);
+  const int64_t blocks = groups * in_blocks() * out_blocks();
+  const int64_t most_parts = std::max<int64_t>(1, kPartElements / std::max<int64_t>(1, part_elements()));
+  parts =
+      std::clamp<int64_t>(std::min(divide_up(useful, blocks), most_parts), 1, std::max<int64_t>(1, units));
+  while (count() < useful && block_out > nr) block_out = round_up(block_out / 2, nr);
+}
+
+WeightTasks::Task WeightTasks::task(int64_t i) const {
+  const int64_t in = i % in_blocks() * block_in, out = i / in_blocks() % out_blocks() * block_out;
+  const int64_t rest = i / in_blocks() / out_blocks(), group = rest % groups, part = rest / groups;
+  return {group,
+          in,
+          std::min(block_in, ins - in),
+          out,
+          std::min(block_out, outs - out),
+          part,
+          part * units / parts,
+          (part + 1) * units / parts};
+}
+
+namespace {
+
+struct ConvChannelsLastWeightGradientOp {
+  using Attributes = ops::ConvChannelsLastWeightGradient;
+  static constexpr std::string_view name = "conv_channels_last_weight_gradient";
+
+  static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
+    const Shape y = channels_last(
+        conv_output(attributes.window, attributes.groups, channels_first(in[0]->shape), in[2]->shape));
+    if (in[1]->shape != y) fail(name, ": needs dy of ", y.str(), ", got ", in[1]->shape.str());
+    return {*in[2]};
+  }
+
+  static ConvShape sizes(const Attributes& attributes, const Shape& x, const Shape& weight) {
+    return conv_shape(attributes.window, attributes.groups, x[0], plane_of(x), weight);
+  }
+  template <class T>
+  static WeightAlgorithm algorithm(const kernels::KernelTable<T>& kernels, const Attributes& attributes,
+                                   const Shape& x, const Shape& weight) {
+    return choose(sizes(attributes, x, weight), attributes.precise, kernels.gemm.mr, kernels.gemm.nr);
+  }
+
+  static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
+    const Shape &x = in[0]->shape, &weight = in[2]->shape;
+    return std::visit([&](const auto& a) { return a.workspace(size_of(compute)); },
+                      compute == DType::f64
+                          ? algorithm(kernels::active_table<double>(), attributes, x, weight)
+                          : algorithm(kernels::active_table<float>(), attributes, x, weight));
+  }
+
+  template <class T>
+  static void run(const Attributes& attributes, const Context<T>& context) {
+    const Shape &x = context.in_shape(0), &weight = context.in_shape(2);
+    T* const dw = context.out(0);
+    if (x[0] == 0) return std::fill(dw, dw + weight.numel(), T(0)), void();
+    std::visit(
+        [&](const auto& a) {
+          a.run(context, WeightOperands<T>{context.in(0), context.in(1), dw});
+        },
+        algorithm(context.kernels, attributes, x, weight));
+  }
+
+  static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {
+    return sizes(attributes, in[0]->shape, in[2]->shape).multiply_adds();
+  }
+  static double work(const Attributes& attributes, const InputTypes& in) {
+    return static_cast<double>(multiply_adds(attributes, in)) / 16;
+  }
+};
+
+}  // namespace
+
+PLEAT_OP(ConvChannelsLastWeightGradientOp)
+
+}  // namespace pleat
