@@ -95,13 +95,14 @@ struct DirectWeightGradient {
   void copy_image(const T* image, int64_t first_row, T* to) const;
 };
 
-/// The transpose of Winograd's convolution: the transformed tiles of dy times those of x, summed over tiles,
-/// then transformed to the weight.
+/// The transpose of Winograd's convolution: of each element, the matrix product of x's transformed tiles and
+/// dy's, summed over the tiles, then transformed to the weight. Tiles are transformed a chunk at a time, then
+/// multiplied, elements side by side.
 struct WinogradWeightGradient {
   ConvShape shape;
   int64_t mr, nr, m;
-  int64_t tiles_y, tiles_x, block_tiles;
-  WeightTasks tasks;
+  int64_t tiles_y, tiles_x;
+  int64_t chunk_tiles, block_in;
 
   WinogradWeightGradient(const ConvShape& shape, int64_t mr, int64_t nr, int64_t m);
   int64_t elements() const { return (m + 2) * (m + 2); }
@@ -111,15 +112,15 @@ struct WinogradWeightGradient {
   void run(const Context<T>& context, const WeightOperands<T>& operands) const;
 
  private:
-  int64_t x_stride() const { return round_up(tasks.block_in, 16); }
-  int64_t x_elements() const { return elements() * block_tiles * x_stride(); }
-  int64_t dy_elements() const { return elements() * block_tiles * round_up(tasks.block_out, nr); }
-  struct Block {
-    int64_t first, count;
-  };
+  int64_t ins() const { return shape.in_channels; }
+  int64_t outs() const { return shape.out_channels; }
+  int64_t in_stride() const { return round_up(ins(), 16); }
+  int64_t out_stride() const { return round_up(outs(), nr); }
   template <class T>
-  void transform(const Context<T>& context, const WeightOperands<T>& operands, const WeightTasks::Task& task,
-                 const Block& tiles, T* x, T* dy) const;
+  void transform(const Context<T>& context, const WeightOperands<T>& operands, int64_t tile, T* x, T* dy,
+                 int64_t count) const;
+  template <class T>
+  void finish(const Context<T>& context, const T* sums, T* dw) const;
 };
 
 /// One channel in and out of each group.

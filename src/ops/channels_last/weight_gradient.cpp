@@ -23,8 +23,7 @@ double direct_cost(const ConvShape& s) {
 double winograd_cost(const WinogradWeightGradient& w) {
   const ConvShape& s = w.shape;
   const auto tile_elements = static_cast<double>(w.tiles() * w.elements());
-  const auto transformed =
-      static_cast<double>(s.in_channels * w.tasks.out_blocks() + s.out_channels * w.tasks.in_blocks());
+  const auto transformed = static_cast<double>(s.in_channels + s.out_channels);
   const auto pairs = static_cast<double>(s.in_channels * s.out_channels);
   return pairs * (tile_elements + kSum * static_cast<double>(w.elements())) +
          kTransformed * tile_elements * transformed;

@@ -3,110 +3,119 @@
 namespace pleat {
 namespace {
 
-constexpr int64_t kBlockTiles = 64;  // so many repay reading and writing the sums
-constexpr int64_t kMostIn = 128, kMostOut = 128;
-
-int64_t tiles_of(const ConvShape& shape, int64_t m) {
-  return shape.batch * divide_up(shape.out[0], m) * divide_up(shape.out[1], m);
-}
-// Blocks of tiles that are alike.
-int64_t tiles_of_block(const ConvShape& shape, int64_t m) {
-  const int64_t all = std::max<int64_t>(1, tiles_of(shape, m));
-  return divide_up(all, divide_up(all, kBlockTiles));
-}
+constexpr int64_t kChunkElements = 2 << 20;   // transformed tiles of both sides, in the last cache
+constexpr int64_t kFewestTiles = 64;          // so many repay reading and writing the sums
+constexpr int64_t kPanelElements = 48 << 10;  // of x, in the second cache
 
 }  // namespace
 
 WinogradWeightGradient::WinogradWeightGradient(const ConvShape& given, int64_t rows, int64_t columns,
                                                int64_t outputs)
-    : shape(given),
-      mr(rows),
-      nr(columns),
-      m(outputs),
-      tiles_y(divide_up(given.out[0], m)),
-      tiles_x(divide_up(given.out[1], m)),
-      block_tiles(tiles_of_block(given, m)),
-      tasks(given, given.in_channels, elements(), divide_up(tiles_of(given, m), block_tiles), mr, nr, kMostIn,
-            kMostOut) {}
-
-// Shared: the partial sums. A worker's: the transformed tiles of x, then of dy, then the panels of x's
-// element.
-Workspace WinogradWeightGradient::workspace(size_t element) const {
-  const int64_t panels = block_tiles * round_up(tasks.block_in, mr);
-  return {
-      static_cast<size_t>(tasks.elements()) * element,
-      static_cast<size_t>(std::max(x_elements() + dy_elements() + panels, tasks.sum_elements())) * element};
+    : shape(given), mr(rows), nr(columns), m(outputs) {
+  tiles_y = divide_up(shape.out[0], m);
+  tiles_x = divide_up(shape.out[1], m);
+  const int64_t all = std::max<int64_t>(1, tiles());
+  const int64_t most = std::max(kFewestTiles, kChunkElements / (elements() * (in_stride() + out_stride())));
+  chunk_tiles = divide_up(all, divide_up(all, most));
+  const int64_t most_in = std::max(4 * mr, kPanelElements / chunk_tiles);
+  block_in = round_up(divide_up(ins(), divide_up(ins(), most_in)), mr);
 }
 
-// x[element][tile][channel]; dy[element][panel][tile][nr], as pack_b has it.
+// Shared: the sums, (elements, in, out), then the transformed tiles of x, and of dy. A worker's: panels of x.
+Workspace WinogradWeightGradient::workspace(size_t element) const {
+  const int64_t sums = elements() * ins() * outs();
+  const int64_t transformed = elements() * chunk_tiles * (in_stride() + out_stride());
+  const int64_t own = std::max(chunk_tiles * block_in, 9 * kReduceColumns);
+  return {static_cast<size_t>(round_up(sums, 16) + transformed) * element,
+          static_cast<size_t>(own) * element};
+}
+
+// Tile `tile`, of a chunk of `count` whose first tile is at the pointers: x[element][tile][channel];
+// dy[element][panel][tile][nr], as pack_b has it.
 template <class T>
-void WinogradWeightGradient::transform(const Context<T>& context, const WeightOperands<T>& o,
-                                       const WeightTasks::Task& task, const Block& block, T* x, T* dy) const {
+void WinogradWeightGradient::transform(const Context<T>& context, const WeightOperands<T>& o, int64_t tile,
+                                       T* x, T* dy, int64_t count) const {
   const auto& kernels = context.kernels.channels_last;
-  const int64_t height = shape.in[0], width = shape.in[1], ins = shape.in_channels, outs = shape.out_channels;
-  const int64_t panels = divide_up(task.out_count, nr), ragged = task.out_count % nr;
-  if (ragged != 0) std::fill(dy, dy + elements() * panels * block.count * nr, T(0));
-  for (int64_t t = 0; t < block.count; ++t) {
-    const int64_t tile = block.first + t, image = tile / (tiles_y * tiles_x);
-    const int64_t out_row = tile / tiles_x % tiles_y * m, out_column = tile % tiles_x * m;
-    const int64_t row = out_row - shape.window.pad_begin[0], column = out_column - shape.window.pad_begin[1];
-    kernels.winograd_input({.m = m,
-                            .channels = task.in_count,
-                            .x = o.x + ((image * height + row) * width + column) * ins + task.in,
-                            .row_stride = width * ins,
-                            .pixel_stride = ins,
-                            .row_begin = -row,
-                            .row_end = height - row,
-                            .column_begin = -column,
-                            .column_end = width - column,
-                            .out = x + t * x_stride(),
-                            .out_stride = block.count * x_stride()});
-    const T* from = o.dy + ((image * shape.out[0] + out_row) * shape.out[1] + out_column) * outs + task.out;
-    for (int64_t p = 0; p < panels; ++p) {
-      kernels.winograd_output_gradient({.m = m,
-                                        .channels = std::min(nr, task.out_count - p * nr),
-                                        .dy = from + p * nr,
-                                        .row_stride = shape.out[1] * outs,
-                                        .pixel_stride = outs,
-                                        .rows = std::min(m, shape.out[0] - out_row),
-                                        .columns = std::min(m, shape.out[1] - out_column),
-                                        .out = dy + (p * block.count + t) * nr,
-                                        .out_stride = panels * block.count * nr});
+  const int64_t height = shape.in[0], width = shape.in[1], image = tile / (tiles_y * tiles_x);
+  const int64_t out_row = tile / tiles_x % tiles_y * m, out_column = tile % tiles_x * m;
+  const int64_t row = out_row - shape.window.pad_begin[0], column = out_column - shape.window.pad_begin[1];
+  const int64_t t = tile % chunk_tiles;
+  kernels.winograd_input({.m = m,
+                          .channels = ins(),
+                          .x = o.x + ((image * height + row) * width + column) * ins(),
+                          .row_stride = width * ins(),
+                          .pixel_stride = ins(),
+                          .row_begin = -row,
+                          .row_end = height - row,
+                          .column_begin = -column,
+                          .column_end = width - column,
+                          .out = x + t * in_stride(),
+                          .out_stride = count * in_stride()});
+  const T* from = o.dy + ((image * shape.out[0] + out_row) * shape.out[1] + out_column) * outs();
+  for (int64_t j = 0; j < outs(); j += nr) {
+    T* const panel = dy + (j * count + t * nr);
+    const int64_t columns = std::min(nr, outs() - j);
+    for (int64_t e = 0; columns < nr && e < elements(); ++e) {
+      T* const last = panel + e * count * out_stride();
+      std::fill(last + columns, last + nr, T(0));
     }
+    kernels.winograd_output_gradient({.m = m,
+                                      .channels = columns,
+                                      .dy = from + j,
+                                      .row_stride = shape.out[1] * outs(),
+                                      .pixel_stride = outs(),
+                                      .rows = std::min(m, shape.out[0] - out_row),
+                                      .columns = std::min(m, shape.out[1] - out_column),
+                                      .out = panel,
+                                      .out_stride = count * out_stride()});
   }
 }
 
 template <class T>
 void WinogradWeightGradient::run(const Context<T>& context, const WeightOperands<T>& o) const {
-  T* const partial = context.workspace();
-  const int64_t work = tiles() * elements() * shape.in_channels * shape.out_channels / 16 /
-                       std::max<int64_t>(1, tasks.count());
-  parallel_for(tasks.count(), grain_for(work), [&](int64_t begin, int64_t end) {
-    T* const x = context.worker_workspace();
-    T* const dy = x + x_elements();
-    T* const panels = dy + dy_elements();
+  T* const sums = context.workspace();
+  T* const x = sums + round_up(elements() * ins() * outs(), 16);
+  T* const dy = x + elements() * chunk_tiles * in_stride();
+  const int64_t blocks = divide_up(ins(), block_in);
+  for (int64_t first = 0; first < tiles(); first += chunk_tiles) {
+    const int64_t count = std::min(chunk_tiles, tiles() - first);
+    parallel_for(count, grain_for(elements() * (ins() + outs()) / 4), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) transform(context, o, first + t, x, dy, count);
+    });
+    parallel_for(
+        elements() * blocks, grain_for(count * block_in * outs() / 16), [&](int64_t begin, int64_t end) {
+          T* const panels = context.worker_workspace();
+          for (int64_t i = begin; i < end; ++i) {
+            const int64_t e = i / blocks, in = i % blocks * block_in, rows = std::min(block_in, ins() - in);
+            context.kernels.gemm.pack_a(rows, count, x + e * count * in_stride() + in, 1, in_stride(),
+                                        panels);
+            context.kernels.gemm.multiply(rows, outs(), count, panels, dy + e * count * out_stride(),
+                                          sums + (e * ins() + in) * outs(), outs(), first > 0, nullptr);
+          }
+        });
+  }
+  finish(context, sums, o.dw);
+}
+
+// The weight's order is (out, in, taps).
+template <class T>
+void WinogradWeightGradient::finish(const Context<T>& context, const T* sums, T* dw) const {
+  const int64_t blocks = divide_up(outs(), kReduceColumns);
+  parallel_for(blocks * ins(), grain_for(elements() * kReduceColumns), [&](int64_t begin, int64_t end) {
+    T* const taps = context.worker_workspace();
     for (int64_t i = begin; i < end; ++i) {
-      const WeightTasks::Task task = tasks.task(i);
-      for (int64_t unit = task.first_unit; unit < task.last_unit; ++unit) {
-        const int64_t first = unit * block_tiles, count = std::min(block_tiles, tiles() - first);
-        transform(context, o, task, Block{first, count}, x, dy);
-        for (int64_t e = 0; e < elements(); ++e) {
-          context.kernels.gemm.pack_a(task.in_count, count, x + e * count * x_stride(), 1, x_stride(),
-                                      panels);
-          context.kernels.gemm.multiply(
-              task.in_count, task.out_count, count, panels, dy + e * count * round_up(task.out_count, nr),
-              partial + tasks.place(task, e), tasks.outs, unit > task.first_unit, nullptr);
-        }
+      const int64_t in = i % ins(), out = i / ins() * kReduceColumns;
+      const int64_t count = std::min(kReduceColumns, outs() - out);
+      context.kernels.channels_last.winograd_filter_gradient({.m = m,
+                                                              .count = count,
+                                                              .from = sums + in * outs() + out,
+                                                              .from_stride = ins() * outs(),
+                                                              .to = taps,
+                                                              .to_stride = kReduceColumns});
+      for (int64_t j = 0; j < count; ++j) {
+        T* const to = dw + ((out + j) * ins() + in) * 9;
+        for (int64_t t = 0; t < 9; ++t) to[t] = taps[t * kReduceColumns + j];
       }
-    }
-  });
-  reduce_parts(tasks, context, partial, [&](int64_t, int64_t out, int64_t count, int64_t in, const T* sums) {
-    T taps[9 * kReduceColumns];
-    context.kernels.channels_last.winograd_filter_gradient(
-        {m, count, sums, kReduceColumns, taps, kReduceColumns});
-    for (int64_t j = 0; j < count; ++j) {
-      T* const dw = o.dw + ((out + j) * shape.in_channels + in) * 9;
-      for (int64_t t = 0; t < 9; ++t) dw[t] = taps[t * kReduceColumns + j];
     }
   });
 }
