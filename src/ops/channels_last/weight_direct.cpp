@@ -4,58 +4,76 @@ namespace pleat {
 namespace {
 
 constexpr int64_t kUnitPixels = 256;              // of a product: dy's panel stays in the first cache
-constexpr int64_t kMostIn = 192, kMostOut = 192;  // the panels of a task's block stay in the second
+constexpr int64_t kChunkElements = 512 << 10;     // of all panels, in the last cache
+constexpr int64_t kMostIn = 192, kMostOut = 256;  // of a task, whose sums stay in the second
+constexpr int64_t kTasks = 16;
+constexpr int64_t kTaskMultiplyAdds = 1 << 20;
 constexpr int64_t kFewChannels = 8;
 
 bool joins(const ConvShape& shape) {
   return shape.groups == 1 && shape.in_channels < kFewChannels && shape.window.dilation[1] == 1 &&
          shape.kernel_size() > 1;
 }
-int64_t images_of_unit(const ConvShape& shape) {
-  const int64_t pixels = std::max<int64_t>(1, shape.out_plane());
-  return std::clamp<int64_t>(kUnitPixels / pixels, 1, std::max<int64_t>(1, shape.batch));
-}
-// Rows of a unit: all, or as many as make the units of an image alike.
-int64_t rows_of_unit(const ConvShape& shape) {
-  const int64_t pixels = std::max<int64_t>(1, shape.out_plane());
-  const int64_t pieces = images_of_unit(shape) > 1 ? 1 : divide_up(pixels, kUnitPixels);
-  return std::max<int64_t>(1, divide_up(shape.out[0], pieces));
-}
-int64_t units_of_image(const ConvShape& shape) {
-  return divide_up(shape.out[0], rows_of_unit(shape));
+
+// Parts of `size` that are alike, of at most `most`, in multiples.
+int64_t block_of(int64_t size, int64_t most, int64_t multiple) {
+  const int64_t all = std::max<int64_t>(1, size);
+  return round_up(divide_up(all, divide_up(all, most)), multiple);
 }
 
 }  // namespace
 
 DirectWeightGradient::DirectWeightGradient(const ConvShape& given, int64_t rows, int64_t columns)
-    : shape(given),
-      mr(rows),
-      nr(columns),
-      joined(joins(given)),
-      unit_images(images_of_unit(given)),
-      unit_rows(rows_of_unit(given)),
-      row_units(units_of_image(given)),
-      tasks(given, joined ? given.window.kernel[1] * given.in_channels : given.in_channels,
-            joined ? given.window.kernel[0] : given.kernel_size(),
-            divide_up(given.batch, unit_images) * row_units, mr, nr, kMostIn, kMostOut) {}
+    : shape(given), mr(rows), nr(columns), joined(joins(given)) {
+  const ops::Window& w = shape.window;
+  taps = joined ? w.kernel[0] : shape.kernel_size();
+  depth = joined ? w.kernel[1] * shape.in_channels : shape.in_channels;
+
+  const int64_t plane = std::max<int64_t>(1, shape.out_plane());
+  unit_images = std::clamp<int64_t>(kUnitPixels / plane, 1, std::max<int64_t>(1, shape.batch));
+  unit_rows = std::max<int64_t>(1, divide_up(shape.out[0], divide_up(plane, kUnitPixels)));
+  row_units = divide_up(shape.out[0], unit_rows);
+  chunk_units = std::clamp<int64_t>(kChunkElements / std::max<int64_t>(1, unit_elements()), 1,
+                                    std::max<int64_t>(1, units()));
+
+  block_in = block_of(depth, kMostIn, mr);
+  block_out = block_of(outs(), kMostOut, nr);
+  const int64_t useful = std::min(kTasks, shape.multiply_adds() / kTaskMultiplyAdds);
+  while (shape.groups * taps * divide_up(depth, block_in) * divide_up(outs(), block_out) < useful) {
+    if (block_out >= 4 * nr && block_out >= block_in) {
+      block_out = round_up(block_out / 2, nr);
+    } else if (block_in >= 4 * mr) {
+      block_in = round_up(block_in / 2, mr);
+    } else {
+      break;
+    }
+  }
+}
+
+DirectWeightGradient::Unit DirectWeightGradient::unit(int64_t i) const {
+  const int64_t image = i / row_units * unit_images, row = i % row_units * unit_rows;
+  const int64_t images = std::min(unit_images, shape.batch - image);
+  const int64_t rows = std::min(unit_rows, shape.out[0] - row);
+  return {image, images, row, rows, images * rows * shape.out[1]};
+}
 
 int64_t DirectWeightGradient::copied_width() const {
   return (shape.out[1] - 1) * shape.window.stride[1] + shape.window.kernel[1];
 }
 int64_t DirectWeightGradient::copied_rows() const {
-  return (unit_rows - 1) * shape.window.stride[0] + (shape.window.kernel[0] - 1) * shape.window.dilation[0] +
-         1;
+  const ops::Window& w = shape.window;
+  return (unit_rows - 1) * w.stride[0] + (w.kernel[0] - 1) * w.dilation[0] + 1;
 }
 int64_t DirectWeightGradient::copied_elements() const {
   return joined ? copied_rows() * copied_width() * shape.in_channels : 0;  // of an image
 }
 
-// Shared: the partial sums. A worker's: places of a unit's pixels, then both sides' panels, then the copy.
+// Shared: the sums (groups, taps, depth, out), then the panels of a chunk. A worker's: places of a unit's
+// pixels, then its copy.
 Workspace DirectWeightGradient::workspace(size_t element) const {
-  const int64_t panels = pixels() * (round_up(tasks.block_in, mr) + round_up(tasks.block_out, nr));
-  const int64_t own = std::max(panels + unit_images * copied_elements(), tasks.sum_elements());
-  return {static_cast<size_t>(tasks.elements()) * element,
-          static_cast<size_t>(round_up(pixels(), 8)) * sizeof(int64_t) + static_cast<size_t>(own) * element};
+  return {static_cast<size_t>(round_up(sum_elements(), 16) + chunk_units * unit_elements()) * element,
+          static_cast<size_t>(round_up(unit_pixels(), 8)) * sizeof(int64_t) +
+              static_cast<size_t>(unit_images * copied_elements()) * element};
 }
 
 // The rows of a padded image that a unit reads.
@@ -73,69 +91,110 @@ void DirectWeightGradient::copy_image(const T* image, int64_t first_row, T* to) 
   }
 }
 
-template <class T>
-void DirectWeightGradient::run(const Context<T>& context, const WeightOperands<T>& o) const {
+// What tap `tap` of each pixel reads: from the unit's copies, or its first image on; -1 outside.
+void DirectWeightGradient::places_of(const Unit& u, int64_t tap, int64_t* places) const {
   const ops::Window& w = shape.window;
-  const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * shape.out_channels;
-  T* const partial = context.workspace();
-  const int64_t work = shape.multiply_adds() / 16 / std::max<int64_t>(1, tasks.count());
-  parallel_for(tasks.count(), grain_for(work), [&](int64_t begin, int64_t end) {
-    auto* const places = context.template worker_workspace<int64_t>();
-    T* const x_panels = reinterpret_cast<T*>(places + round_up(pixels(), 8));
-    T* const dy_panels = x_panels + pixels() * round_up(tasks.block_in, mr);
-    T* const copies = dy_panels + pixels() * round_up(tasks.block_out, nr);
-    for (int64_t i = begin; i < end; ++i) {
-      const WeightTasks::Task task = tasks.task(i);
-      for (int64_t unit = task.first_unit; unit < task.last_unit; ++unit) {
-        const int64_t first = unit / row_units * unit_images, top = unit % row_units * unit_rows;
-        const int64_t images = std::min(unit_images, shape.batch - first);
-        const int64_t rows = std::min(unit_rows, shape.out[0] - top), count = images * rows * shape.out[1];
-        const T* dy = o.dy + (first * shape.out_plane() + top * shape.out[1]) * outputs +
-                      task.group * shape.out_channels + task.out;
-        context.kernels.gemm.pack_b(count, task.out_count, dy, outputs, 1, dy_panels);
-        const T* x =
-            joined ? copies + task.in
-                   : o.x + first * shape.in_plane() * channels + task.group * shape.in_channels + task.in;
-        for (int64_t n = 0; joined && n < images; ++n) {
-          copy_image(o.x + (first + n) * shape.in_plane() * channels, top, copies + n * copied_elements());
-        }
-        for (int64_t t = 0; t < tasks.matrices; ++t) {
-          int64_t* place = places;
-          for (int64_t n = 0; n < images; ++n) {
-            for (int64_t r = 0; r < rows; ++r) {
-              if (joined) {
-                const int64_t row = r * w.stride[0] + t * w.dilation[0];
-                const int64_t at = n * copied_elements() + row * copied_width() * channels;
-                for (int64_t q = 0; q < shape.out[1]; ++q) *place++ = at + q * w.stride[1] * channels;
-                continue;
-              }
-              const int64_t y = (top + r) * w.stride[0] - w.pad_begin[0] + t / w.kernel[1] * w.dilation[0];
-              const int64_t left = t % w.kernel[1] * w.dilation[1] - w.pad_begin[1];
-              const bool row_inside = y >= 0 && y < shape.in[0];
-              for (int64_t q = 0; q < shape.out[1]; ++q) {
-                const int64_t column = q * w.stride[1] + left;
-                const bool inside = row_inside && column >= 0 && column < shape.in[1];
-                *place++ = inside ? ((n * shape.in[0] + y) * shape.in[1] + column) * channels : -1;
-              }
-            }
-          }
-          context.kernels.channels_last.pack_pixels({count, task.in_count, x, places, x_panels});
-          context.kernels.gemm.multiply(task.in_count, task.out_count, count, x_panels, dy_panels,
-                                        partial + tasks.place(task, t), tasks.outs, unit > task.first_unit,
-                                        nullptr);
-        }
+  const int64_t channels = shape.groups * shape.in_channels;
+  for (int64_t n = 0; n < u.images; ++n) {
+    for (int64_t r = 0; r < u.rows; ++r) {
+      if (joined) {
+        const int64_t row = r * w.stride[0] + tap * w.dilation[0];
+        const int64_t at = n * copied_elements() + row * copied_width() * channels;
+        for (int64_t q = 0; q < shape.out[1]; ++q) *places++ = at + q * w.stride[1] * channels;
+        continue;
+      }
+      const int64_t y = (u.row + r) * w.stride[0] - w.pad_begin[0] + tap / w.kernel[1] * w.dilation[0];
+      const int64_t left = tap % w.kernel[1] * w.dilation[1] - w.pad_begin[1];
+      const bool row_inside = y >= 0 && y < shape.in[0];
+      for (int64_t q = 0; q < shape.out[1]; ++q) {
+        const int64_t column = q * w.stride[1] + left;
+        const bool inside = row_inside && column >= 0 && column < shape.in[1];
+        *places++ = inside ? ((n * shape.in[0] + y) * shape.in[1] + column) * channels : -1;
       }
     }
-  });
-  // Row t*ins + i of the partial sums is tap and channel t*ins + i of the window, joined or not.
-  const int64_t size = shape.kernel_size(), inputs = shape.in_channels;
-  reduce_parts(tasks, context, partial,
-               [&](int64_t group, int64_t out, int64_t count, int64_t row, const T* sums) {
-                 for (int64_t j = 0; j < count; ++j) {
-                   T* const dw = o.dw + (group * shape.out_channels + out + j) * inputs * size;
-                   for (int64_t t = 0; t < tasks.matrices; ++t) {
-                     const int64_t place = t * tasks.ins + row;
-                     dw[place % inputs * size + place / inputs] = sums[t * kReduceColumns + j];
+  }
+}
+
+// Part 0: dy's panels and, of copies, x's; part 1 + tap: x's of one tap where they are not copied.
+template <class T>
+void DirectWeightGradient::pack(const Context<T>& context, const WeightOperands<T>& o, const Unit& u,
+                                int64_t part, T* panels) const {
+  const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * outs();
+  auto* const places = context.template worker_workspace<int64_t>();
+  T* const copies = reinterpret_cast<T*>(places + round_up(unit_pixels(), 8));
+  T* const dy_panels = panels + shape.groups * taps * x_panel();
+  const T* x = joined ? copies : o.x + u.image * shape.in_plane() * channels;
+  const auto pack_tap = [&](int64_t tap) {
+    places_of(u, tap, places);
+    for (int64_t g = 0; g < shape.groups; ++g) {
+      context.kernels.channels_last.pack_pixels(
+          {u.pixels, depth, x + g * shape.in_channels, places, panels + (g * taps + tap) * x_panel()});
+    }
+  };
+  if (part > 0) return pack_tap(part - 1);
+  const T* dy = o.dy + (u.image * shape.out_plane() + u.row * shape.out[1]) * outputs;
+  for (int64_t g = 0; g < shape.groups; ++g) {
+    context.kernels.gemm.pack_b(u.pixels, outs(), dy + g * outs(), outputs, 1, dy_panels + g * dy_panel());
+  }
+  if (!joined) return;
+  for (int64_t n = 0; n < u.images; ++n) {
+    copy_image(o.x + (u.image + n) * shape.in_plane() * channels, u.row, copies + n * copied_elements());
+  }
+  for (int64_t tap = 0; tap < taps; ++tap) pack_tap(tap);
+}
+
+template <class T>
+void DirectWeightGradient::run(const Context<T>& context, const WeightOperands<T>& o) const {
+  T* const sums = context.workspace();
+  T* const panels = sums + round_up(sum_elements(), 16);
+  const int64_t parts = joined ? 1 : 1 + taps;
+  const int64_t in_blocks = divide_up(depth, block_in), out_blocks = divide_up(outs(), block_out);
+  for (int64_t first = 0; first < units(); first += chunk_units) {
+    const int64_t count = std::min(chunk_units, units() - first);
+    parallel_for(count * parts, grain_for(unit_elements() / parts / 4), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        pack(context, o, unit(first + i / parts), i % parts, panels + i / parts * unit_elements());
+      }
+    });
+    const int64_t tasks = shape.groups * taps * in_blocks * out_blocks;
+    const int64_t work = count * unit_pixels() * block_in * block_out / 16;
+    parallel_for(tasks, grain_for(work), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t out = i % out_blocks * block_out, in = i / out_blocks % in_blocks * block_in;
+        const int64_t matrix = i / out_blocks / in_blocks, group = matrix / taps;
+        for (int64_t k = 0; k < count; ++k) {
+          const int64_t pixels = unit(first + k).pixels;
+          const T* x = panels + k * unit_elements() + matrix * x_panel() + in * pixels;
+          const T* dy = panels + k * unit_elements() + shape.groups * taps * x_panel() + group * dy_panel() +
+                        out * pixels;
+          context.kernels.gemm.multiply(std::min(block_in, depth - in), std::min(block_out, outs() - out),
+                                        pixels, x, dy, sums + (matrix * depth + in) * outs() + out, outs(),
+                                        first + k > 0, nullptr);
+        }
+      }
+    });
+  }
+  finish(sums, o.dw);
+}
+
+// Row t*depth + i of a group's sums is row tap*in_channels + channel of the weight, joined or not.
+template <class T>
+void DirectWeightGradient::finish(const T* sums, T* dw) const {
+  const int64_t size = shape.kernel_size(), ins = shape.in_channels;
+  const int64_t blocks = divide_up(outs(), kFinishColumns);
+  parallel_for(shape.groups * blocks, grain_for(ins * size * kFinishColumns),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) {
+                   const int64_t group = i / blocks, out = i % blocks * kFinishColumns;
+                   const T* from = sums + group * size * ins * outs() + out;
+                   T* const to = dw + (group * outs() + out) * ins * size;
+                   for (int64_t c = 0; c < ins; ++c) {
+                     for (int64_t t = 0; t < size; ++t) {
+                       const T* row = from + (t * ins + c) * outs();
+                       for (int64_t j = 0; j < std::min(kFinishColumns, outs() - out); ++j) {
+                         to[(j * ins + c) * size + t] = row[j];
+                       }
+                     }
                    }
                  }
                });

@@ -6,10 +6,6 @@
 namespace pleat {
 namespace {
 
-constexpr int64_t kTasks = 16;
-constexpr int64_t kPartElements = 4 << 20;  // of all partial sums
-constexpr int64_t kTaskMultiplyAdds = 1 << 20;
-
 using WeightAlgorithm = std::variant<DirectWeightGradient, WinogradWeightGradient, DepthwiseWeightGradient>;
 
 // In multiply-adds: a sum is written and read again; an element of a tile is transformed and packed.
@@ -39,44 +35,6 @@ WeightAlgorithm choose(const ConvShape& shape, bool precise, int64_t mr, int64_t
   }
   return DirectWeightGradient(shape, mr, nr);
 }
-
-}  // namespace
-
-WeightTasks::WeightTasks(const ConvShape& shape, int64_t in_rows, int64_t matrix_count, int64_t unit_count,
-                         int64_t mr, int64_t nr, int64_t most_in, int64_t most_out)
-    : groups(shape.groups),
-      ins(in_rows),
-      outs(shape.out_channels),
-      matrices(matrix_count),
-      units(unit_count) {
-  const auto block_of = [](int64_t size, int64_t most, int64_t multiple) {
-    const int64_t blocks = divide_up(std::max<int64_t>(1, size), most);
-    return round_up(divide_up(std::max<int64_t>(1, size), blocks), multiple);
-  };
-  block_in = block_of(ins, most_in, mr);
-  block_out = block_of(outs, most_out, nr);
-  const int64_t useful = std::clamp<int64_t>(shape.multiply_adds() / kTaskMultiplyAdds, 1, kTasks);
-  const int64_t blocks = groups * in_blocks() * out_blocks();
-  const int64_t most_parts = std::max<int64_t>(1, kPartElements / std::max<int64_t>(1, part_elements()));
-  parts =
-      std::clamp<int64_t>(std::min(divide_up(useful, blocks), most_parts), 1, std::max<int64_t>(1, units));
-  while (count() < useful && block_out > nr) block_out = round_up(block_out / 2, nr);
-}
-
-WeightTasks::Task WeightTasks::task(int64_t i) const {
-  const int64_t in = i % in_blocks() * block_in, out = i / in_blocks() % out_blocks() * block_out;
-  const int64_t rest = i / in_blocks() / out_blocks(), group = rest % groups, part = rest / groups;
-  return {group,
-          in,
-          std::min(block_in, ins - in),
-          out,
-          std::min(block_out, outs - out),
-          part,
-          part * units / parts,
-          (part + 1) * units / parts};
-}
-
-namespace {
 
 struct ConvChannelsLastWeightGradientOp {
   using Attributes = ops::ConvChannelsLastWeightGradient;

@@ -5,6 +5,7 @@ namespace {
 
 constexpr int64_t kChunkElements = 2 << 20;   // transformed tiles of both sides, in the last cache
 constexpr int64_t kFewestTiles = 64;          // so many repay reading and writing the sums
+constexpr int64_t kMostTiles = 256;           // dy's panel stays in the first cache
 constexpr int64_t kPanelElements = 48 << 10;  // of x, in the second cache
 
 }  // namespace
@@ -25,7 +26,7 @@ WinogradWeightGradient::WinogradWeightGradient(const ConvShape& given, int64_t r
 Workspace WinogradWeightGradient::workspace(size_t element) const {
   const int64_t sums = elements() * ins() * outs();
   const int64_t transformed = elements() * chunk_tiles * (in_stride() + out_stride());
-  const int64_t own = std::max(chunk_tiles * block_in, 9 * kReduceColumns);
+  const int64_t own = std::max(chunk_tiles * block_in, 9 * kFinishColumns);
   return {static_cast<size_t>(round_up(sums, 16) + transformed) * element,
           static_cast<size_t>(own) * element};
 }
@@ -100,21 +101,21 @@ void WinogradWeightGradient::run(const Context<T>& context, const WeightOperands
 // The weight's order is (out, in, taps).
 template <class T>
 void WinogradWeightGradient::finish(const Context<T>& context, const T* sums, T* dw) const {
-  const int64_t blocks = divide_up(outs(), kReduceColumns);
-  parallel_for(blocks * ins(), grain_for(elements() * kReduceColumns), [&](int64_t begin, int64_t end) {
+  const int64_t blocks = divide_up(outs(), kFinishColumns);
+  parallel_for(blocks * ins(), grain_for(elements() * kFinishColumns), [&](int64_t begin, int64_t end) {
     T* const taps = context.worker_workspace();
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t in = i % ins(), out = i / ins() * kReduceColumns;
-      const int64_t count = std::min(kReduceColumns, outs() - out);
+      const int64_t in = i % ins(), out = i / ins() * kFinishColumns;
+      const int64_t count = std::min(kFinishColumns, outs() - out);
       context.kernels.channels_last.winograd_filter_gradient({.m = m,
                                                               .count = count,
                                                               .from = sums + in * outs() + out,
                                                               .from_stride = ins() * outs(),
                                                               .to = taps,
-                                                              .to_stride = kReduceColumns});
+                                                              .to_stride = kFinishColumns});
       for (int64_t j = 0; j < count; ++j) {
         T* const to = dw + ((out + j) * ins() + in) * 9;
-        for (int64_t t = 0; t < 9; ++t) to[t] = taps[t * kReduceColumns + j];
+        for (int64_t t = 0; t < 9; ++t) to[t] = taps[t * kFinishColumns + j];
       }
     }
   });
