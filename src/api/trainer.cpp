@@ -8,6 +8,7 @@
 #include "executor/profiler.hpp"
 #include "graph/edit.hpp"
 #include "passes/differentiate.hpp"
+#include "passes/pass.hpp"
 #include "passes/pipeline.hpp"
 #include "pleat/train.hpp"
 
@@ -145,6 +146,7 @@ void Trainer::Impl::build() {
     graph.outputs.push_back(clip);
     graph.output_names.push_back("clip");
   }
+  run_passes(graph, {&kCancelledBiases, 1}, context);
   tidy(graph);
   verify(graph, "the trainer");
 }

@@ -44,8 +44,13 @@ double sum(int64_t n, const T* x) {
 template <class T>
 void sum_rows(int64_t rows, int64_t channels, const T* x, double* sums) {
   std::fill(sums, sums + channels, 0.0);
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t c = 0; c < channels; ++c) sums[c] += static_cast<double>(x[i * channels + c]);
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4, x += 4 * channels) {
+    const T *b = x + channels, *d = b + channels, *e = d + channels;
+    for (int64_t c = 0; c < channels; ++c) sums[c] += static_cast<double>((x[c] + b[c]) + (d[c] + e[c]));
+  }
+  for (; i < rows; ++i, x += channels) {
+    for (int64_t c = 0; c < channels; ++c) sums[c] += static_cast<double>(x[c]);
   }
 }
 

@@ -58,5 +58,6 @@ extern const Pass kGateActivations;
 extern const Pass kFuseEpilogue;
 extern const Pass kChooseLayout;
 extern const Pass kChooseTrainingLayout;
+extern const Pass kCancelledBiases;
 
 }  // namespace pleat

@@ -215,6 +215,19 @@ TEST_CASE("frozen layers and parameters without gradient stay as they are") {
   CHECK((bytes("bn1.running_mean") != mean));
 }
 
+TEST_CASE("a bias that the batch's mean takes away again stays as it is, until that mean is frozen") {
+  Model model = small_model();
+  Trainer trainer(model, {}, {SGD{.lr = 0.1}});
+  const Batch batch(0);
+  const auto bias = [&] { return bytes_of({{"conv1.bias", model.parameter("conv1.bias")}}); };
+  const std::string before = bias();
+  trainer.step(batch.inputs, batch.labels);
+  CHECK((bias() == before));
+  model.freeze("bn1");
+  trainer.step(batch.inputs, batch.labels);
+  CHECK((bias() != before));
+}
+
 TEST_CASE("weight decay can spare batch normalization and biases") {
   // At lr_factor 1 with a zero gradient only decay moves a weight: a batch whose loss is flat does not exist
   // here, so two runs that differ in decay alone are compared.

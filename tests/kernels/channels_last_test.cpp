@@ -117,8 +117,9 @@ TEST_CASE("channels_last.depthwise: every window, width and number of channels")
   for_each_isa([](const KernelTable<float>& table) {
     const auto& exact = kernels::reference_table<double>();
     Random random(seed());
-    for (const Window& w : {Window{3, 1, 1, 1}, Window{3, 2, 1, 1}, Window{5, 1, 1, 2}, Window{5, 2, 1, 2},
-                            Window{3, 1, 1, 0}, Window{3, 1, 2, 2}, Window{4, 3, 1, 1}, Window{1, 1, 1, 0}}) {
+    for (const Window& w :
+         {Window{3, 1, 1, 1}, Window{3, 2, 1, 1}, Window{5, 1, 1, 2}, Window{5, 2, 1, 2}, Window{3, 1, 1, 0},
+          Window{3, 1, 2, 2}, Window{4, 3, 1, 1}, Window{1, 1, 1, 0}, Window{2, 1, 1, 1}}) {
       for (const int64_t channels : {1, 4, 7, 8, 9, 15, 16, 17, 40}) {
         for (const int64_t columns : {5, 6, 7, 9, 13, 16, 31}) {
           CAPTURE(w.kernel);
@@ -127,19 +128,21 @@ TEST_CASE("channels_last.depthwise: every window, width and number of channels")
           CAPTURE(columns);
           const int64_t outputs = (columns + 2 * w.pad - (w.kernel - 1) * w.dilation - 1) / w.stride + 1;
           const int64_t stride = channels + 2, rows = static_cast<int64_t>(random.below(4));
+          const int64_t weight_stride = channels + 1, y_stride = 2 * channels + 3;
           const auto x_rows = places(random, rows, 100), weight_rows = places(random, rows, 50);
           const auto x = uniform(random, columns * stride + 100);
-          const auto weights = uniform(random, w.kernel * stride + 50);
+          const auto weights = uniform(random, w.kernel * weight_stride + 50);
           const auto wide_x = widen(x), wide_weights = widen(weights);
-          const Epilogues e(random, outputs, channels, stride);
-          Guarded<float> y(outputs * stride);
-          std::vector<double> expected(static_cast<size_t>(outputs * stride), Guarded<float>::kUnwritten);
-          table.channels_last.depthwise({outputs, channels, stride, w.kernel, w.stride, w.dilation, w.pad,
-                                         columns, rows, x.data(), x_rows.data(), weights.data(),
-                                         weight_rows.data(), y.data(), &e.narrow});
-          exact.channels_last.depthwise({outputs, channels, stride, w.kernel, w.stride, w.dilation, w.pad,
-                                         columns, rows, wide_x.data(), x_rows.data(), wide_weights.data(),
-                                         weight_rows.data(), expected.data(), &e.wide});
+          const Epilogues e(random, outputs, channels, y_stride);
+          Guarded<float> y(outputs * y_stride);
+          std::vector<double> expected(static_cast<size_t>(outputs * y_stride), Guarded<float>::kUnwritten);
+          table.channels_last.depthwise({outputs, channels, stride, weight_stride, y_stride, w.kernel,
+                                         w.stride, w.dilation, w.pad, columns, rows, x.data(), x_rows.data(),
+                                         weights.data(), weight_rows.data(), y.data(), &e.narrow});
+          exact.channels_last.depthwise({outputs, channels, stride, weight_stride, y_stride, w.kernel,
+                                         w.stride, w.dilation, w.pad, columns, rows, wide_x.data(),
+                                         x_rows.data(), wide_weights.data(), weight_rows.data(),
+                                         expected.data(), &e.wide});
           CHECK(y.intact());
           CHECK(max_error(y.values(), expected) <= 1e-6);
         }
@@ -199,6 +202,158 @@ TEST_CASE("channels_last.winograd: transforms of every part of a tile against th
                                                m * pixel, pixel, rows, columns, &e.wide});
           CHECK(y.intact());
           CHECK(max_error(y.values(), expected) < 1e-6);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("channels_last.pack_pixels: panels of any height, zeros outside the image and past the channels") {
+  for_each_isa([](const KernelTable<float>& table) {
+    const int64_t mr = table.gemm.mr;
+    Random random(seed());
+    for (const int64_t channels : {1, 3, 5, 6, 7, 12, 14, 29}) {
+      for (const int64_t pixels : {0, 1, 5, 16, 17, 40}) {
+        CAPTURE(channels);
+        CAPTURE(pixels);
+        const auto x = uniform(random, 100 + channels);
+        auto from = places(random, pixels, 100);
+        for (int64_t& place : from) place = random.below(4) == 0 ? -1 : place;
+        const int64_t panels = (channels + mr - 1) / mr;
+        Guarded<float> packed(panels * pixels * mr);
+        table.channels_last.pack_pixels({pixels, channels, x.data(), from.data(), packed.data()});
+        CHECK(packed.intact());
+        int64_t wrong = 0;
+        for (int64_t c = 0; c < panels * mr; ++c) {
+          for (int64_t p = 0; p < pixels; ++p) {
+            const int64_t place = from[static_cast<size_t>(p)];
+            const float expected = place < 0 || c >= channels ? 0 : x[static_cast<size_t>(place + c)];
+            wrong += packed.data()[(c / mr * pixels + p) * mr + c % mr] != expected;
+          }
+        }
+        CHECK(wrong == 0);
+      }
+    }
+  });
+}
+
+TEST_CASE("channels_last.depthwise_weights: adds the sums of every window, width and number of channels") {
+  struct Window {
+    int64_t kernel, stride, dilation, pad;
+  };
+  for_each_isa([](const KernelTable<float>& table) {
+    const auto& exact = kernels::reference_table<double>();
+    Random random(seed());
+    for (const Window& w : {Window{3, 1, 1, 1}, Window{3, 2, 1, 1}, Window{5, 1, 1, 2}, Window{3, 1, 2, 2},
+                            Window{4, 3, 1, 1}, Window{1, 1, 1, 0}}) {
+      for (const int64_t channels : {1, 7, 8, 9, 16, 17, 40}) {
+        for (const int64_t columns : {5, 7, 16, 31}) {
+          CAPTURE(w.kernel);
+          CAPTURE(channels);
+          CAPTURE(columns);
+          const int64_t outputs = (columns + 2 * w.pad - (w.kernel - 1) * w.dilation - 1) / w.stride + 1;
+          const int64_t stride = channels + 2, rows = static_cast<int64_t>(random.below(4));
+          const auto x_rows = places(random, rows, 100);
+          std::vector<int64_t> weight_rows;
+          for (int64_t r = 0; r < rows; ++r) weight_rows.push_back(r * w.kernel * stride);
+          const auto x = uniform(random, columns * stride + 100), dy = uniform(random, outputs * stride);
+          const auto before = uniform(random, 3 * w.kernel * stride);
+          const auto wide_x = widen(x), wide_dy = widen(dy);
+          Guarded<float> dw(3 * w.kernel * stride);
+          std::copy(before.begin(), before.end(), dw.data());
+          std::vector<double> expected = widen(before);
+          const auto row = [&](const auto* from, const auto* gradient, auto* to) {
+            using T = std::remove_reference_t<decltype(*to)>;
+            return kernels::DepthwiseWeights<T>{
+                outputs, channels, stride, w.kernel,      w.stride, w.dilation, w.pad,
+                columns, rows,     from,   x_rows.data(), gradient, to,         weight_rows.data()};
+          };
+          table.channels_last.depthwise_weights(row(x.data(), dy.data(), dw.data()));
+          exact.channels_last.depthwise_weights(row(wide_x.data(), wide_dy.data(), expected.data()));
+          CHECK(dw.intact());
+          CHECK(max_error(dw.values(), expected) <= 1e-6);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("channels_last: gradients of windows that overlap; of equal maxima the first gets it") {
+  for_each_isa([](const KernelTable<float>& table) {
+    const auto& exact = kernels::reference_table<double>();
+    Random random(seed());
+    for (const int64_t channels : {1, 7, 8, 9, 17, 33}) {
+      for (const int64_t outputs : {1, 3, 8}) {
+        CAPTURE(channels);
+        CAPTURE(outputs);
+        const int64_t taps = 1 + static_cast<int64_t>(random.below(5)), x_stride = channels,
+                      y_stride = channels + 1;
+        std::vector<int64_t> offsets;
+        for (int64_t t = 0; t < taps; ++t) offsets.push_back(t * channels);
+        const int64_t size = (outputs + taps) * channels;
+        auto x = uniform(random, size);
+        for (float& value : x) value = std::round(value * 2);  // many are equal
+        const auto dy = uniform(random, outputs * y_stride), before = uniform(random, size);
+        std::vector<float> y(static_cast<size_t>(outputs * y_stride));
+        table.channels_last.max(
+            {outputs, channels, taps, x.data(), x_stride, offsets.data(), y.data(), y_stride});
+        const auto wide_x = widen(x), wide_y = widen(y), wide_dy = widen(dy);
+        const auto check = [&](const auto& narrow, const auto& wide) {
+          Guarded<float> dx(size);
+          std::copy(before.begin(), before.end(), dx.data());
+          std::vector<double> expected = widen(before);
+          narrow(kernels::WindowGradient<float>{outputs, channels, taps, x.data(), x_stride, offsets.data(),
+                                                y.data(), dy.data(), y_stride, dx.data()});
+          wide(kernels::WindowGradient<double>{outputs, channels, taps, wide_x.data(), x_stride,
+                                               offsets.data(), wide_y.data(), wide_dy.data(), y_stride,
+                                               expected.data()});
+          CHECK(dx.intact());
+          CHECK(max_error(dx.values(), expected) <= 1e-6);
+        };
+        check([&](const auto& g) { table.channels_last.max_gradient(g); },
+              [&](const auto& g) { exact.channels_last.max_gradient(g); });
+        check([&](const auto& g) { table.channels_last.average_gradient(g, 0.25f); },
+              [&](const auto& g) { exact.channels_last.average_gradient(g, 0.25); });
+      }
+    }
+  });
+}
+
+TEST_CASE("channels_last.winograd: filters, and the gradients of the transforms, against the reference") {
+  for_each_isa([](const KernelTable<float>& table) {
+    const auto& exact = kernels::reference_table<double>();
+    Random random(seed());
+    for (const int64_t m : {2, 4}) {
+      const int64_t n = m + 2;
+      for (const int64_t channels : {1, 4, 7, 8, 15, 16, 17, 33}) {
+        CAPTURE(m);
+        CAPTURE(channels);
+        const int64_t stride = channels + 2;
+        const auto filter = [&](auto narrow, auto wide, int64_t from_size, int64_t to_size) {
+          const auto from = uniform(random, from_size * stride);
+          const auto wide_from = widen(from);
+          Guarded<float> to(to_size * stride);
+          std::vector<double> expected(static_cast<size_t>(to_size * stride), Guarded<float>::kUnwritten);
+          narrow({m, channels, from.data(), stride, to.data(), stride});
+          wide({m, channels, wide_from.data(), stride, expected.data(), stride});
+          CHECK(to.intact());
+          CHECK(max_error(to.values(), expected) < 1e-6);
+        };
+        const auto& fast = table.channels_last;
+        filter(fast.winograd_filter, exact.channels_last.winograd_filter, 9, n * n);
+        filter(fast.winograd_filter_gradient, exact.channels_last.winograd_filter_gradient, n * n, 9);
+        for (int64_t rows = 1; rows <= m; ++rows) {
+          const int64_t columns = 1 + static_cast<int64_t>(random.below(static_cast<uint64_t>(m)));
+          const auto dy = uniform(random, m * m * stride);
+          const auto wide_dy = widen(dy);
+          Guarded<float> out(n * n * stride);
+          std::vector<double> expected(static_cast<size_t>(n * n * stride), Guarded<float>::kUnwritten);
+          fast.winograd_output_gradient(
+              {m, channels, dy.data(), m * stride, stride, rows, columns, out.data(), stride});
+          exact.channels_last.winograd_output_gradient(
+              {m, channels, wide_dy.data(), m * stride, stride, rows, columns, expected.data(), stride});
+          CHECK(out.intact());
+          CHECK(max_error(out.values(), expected) < 1e-6);
         }
       }
     }

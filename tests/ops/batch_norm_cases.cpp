@@ -7,7 +7,7 @@ namespace {
 struct Options {
   bool scale = true, shift = true, running = true;
   bool batch_statistics = true;
-  bool residual = false;
+  bool residual = false, channels_last = false;
   Activation activation = Activation::none;
 };
 
@@ -17,16 +17,18 @@ OpCase batch_norm_case(const Shape& x, const Options& o) {
   attributes.spatial_dims = x.rank() == 2 ? 1 : x.rank() - 2;
   attributes.batch_statistics = o.batch_statistics;
   attributes.frozen = !o.batch_statistics;
+  attributes.channels_last = o.channels_last;
   attributes.activation = o.activation;
   const auto optional = [](bool there, CaseInput input) {
     input.absent = !there;
     return input;
   };
-  const Shape c = {x[1]};
+  const Shape c = {x[o.channels_last ? x.rank() - 1 : 1]};
   const double spread = o.activation == Activation::relu6 ? 8 : 2;  // so that both bounds of relu6 are met
   return {concat("batch norm ", x.str(), o.scale ? "" : ", no scale", o.shift ? "" : ", no shift",
                  o.running ? "" : ", no running statistics", o.batch_statistics ? "" : ", frozen",
-                 kActivations[static_cast<int>(o.activation)], o.residual ? ", residual" : ""),
+                 kActivations[static_cast<int>(o.activation)], o.residual ? ", residual" : "",
+                 o.channels_last ? ", channels last" : ""),
           attributes,
           {{x, -3, 5},
            optional(o.scale, {c, -spread, spread}),
@@ -70,6 +72,20 @@ std::vector<OpCase> batch_norm_cases() {
     cases.push_back(batch_norm_case(x, {.running = false}));
     cases.push_back(batch_norm_case(
         x, {.scale = false, .shift = false, .running = false, .activation = Activation::relu}));
+  }
+
+  // Channels last: rows of one tile of columns and of several, chunks of rows.
+  for (const Shape& x : {Shape{2, 5, 7, 3}, Shape{1, 3, 1, 20}, Shape{3, 10, 9, 16}, Shape{1, 4, 3, 700}}) {
+    for (const bool residual : {false, true}) {
+      const Activation activation = residual ? Activation::relu6 : Activation::relu;
+      cases.push_back(batch_norm_case(x, {.residual = residual, .channels_last = true}));
+      cases.push_back(
+          batch_norm_case(x, {.residual = residual, .channels_last = true, .activation = activation}));
+      cases.push_back(batch_norm_case(x, {.batch_statistics = false,
+                                          .residual = residual,
+                                          .channels_last = true,
+                                          .activation = activation}));
+    }
   }
 
   for (const Activation activation :

@@ -52,7 +52,8 @@ TEST_CASE("channels-last ops agree with the ops on (N, C, H, W)") {
           constant ? add_constant(graph, name, data) : add_input(graph, name, {data.dtype(), data.shape()});
       if (!constant) fed.push_back(data);
       const bool planar = conv != nullptr && conv->planar && i == 0;
-      const bool image = !constant && !planar && data.shape().rank() == 4;
+      const bool weight = conv != nullptr && i == 1;
+      const bool image = !weight && !planar && data.shape().rank() == 4;
       last.push_back(value);
       first.push_back(image ? add_node(graph, name + ".nchw", ops::Transpose{{0, 3, 1, 2}}, {value})[0]
                             : value);

@@ -219,5 +219,24 @@ TEST_CASE("gate_activations: x * sigmoid(x) is silu, x * hard_sigmoid(x) hardswi
   }
 }
 
+TEST_CASE("choose_training_layout: images train channels last, with the results of planes") {
+  for (const std::string name : {"mymodel", "cnn", "resnet20", "mobilenetv2"}) {
+    CAPTURE(name);
+    const Model model(models::build(name));
+    const GraphData& graph = model.graph().ir();
+    PassContext planes{.disabled = {"choose_training_layout"}}, last;
+    const GraphData expected = training_graph(graph, planes), fast = training_graph(graph, last);
+    CHECK(count<ops::Conv>(fast) == 0);
+    CHECK(count<ops::ConvChannelsLast>(fast) == count<ops::Conv>(graph));
+    CHECK(count<ops::Transpose>(fast) == 1);  // of the image
+    Shape x = graph.value(graph.inputs[0]).type.shape;
+    x[0] = 4;
+    for (const int d : {2, 3}) x[d] = x[d] == kDynamic ? 20 : std::min<int64_t>(x[d], 64);
+    const Tensor image = test::random_tensor(x, 7);
+    CHECK(test::relative_error(test::run_graph(to_double(fast), {image})[0],
+                               test::run_graph(to_double(expected), {image})[0]) < 1e-9);
+  }
+}
+
 }  // namespace
 }  // namespace pleat

@@ -52,6 +52,7 @@ std::string scaled(NodeWriter& node, std::string x, const std::string& scale, co
 
 Names write(NodeWriter& node, const ops::BatchNorm& op) {
   constexpr size_t kWeight = 1, kBias = 2, kMean = 3, kVar = 4, kResidual = 6;
+  if (op.channels_last) fail("has no ONNX form: channels are the second dimension there");
   std::string y;
   if (!op.batch_statistics) {
     const Shape& channels = node.shape(kMean);

@@ -120,21 +120,39 @@ inline void max_row(const WindowRow<float>& row) {
   });
 }
 
-inline void average_row(const WindowRow<float>& row, float factor) {
+// Vecs vectors of channels from c on.
+template <int Vecs, class Load, class Store>
+PLEAT_INLINE void average_block(const WindowRow<float>& row, float factor, int64_t c, const Load& read,
+                                const Store& write) {
   constexpr int64_t kPiece = 32;
-  for_channels(row.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-    for (int64_t q = 0; q < row.outputs; ++q) {
-      const float* x = row.x + q * row.x_stride + c;
-      Vec sum(0.0f);
-      for (int64_t t = 0; t < row.taps;) {
-        Vec piece(0.0f);
-        for (const int64_t end = t + kPiece < row.taps ? t + kPiece : row.taps; t < end; ++t) {
-          piece += read(x + row.offsets[t]);
-        }
-        sum += piece;
+  for (int64_t q = 0; q < row.outputs; ++q) {
+    const float* x = row.x + q * row.x_stride + c;
+    Vec sum[Vecs];
+    unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { sum[v] = Vec(0.0f); });
+    for (int64_t t = 0; t < row.taps;) {
+      Vec piece[Vecs];
+      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { piece[v] = Vec(0.0f); });
+      for (const int64_t end = t + kPiece < row.taps ? t + kPiece : row.taps; t < end; ++t) {
+        const float* tap = x + row.offsets[t];
+        unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { piece[v] += read(tap + v * kLanes); });
       }
-      write(row.y + q * row.y_stride + c, sum * Vec(factor));
+      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { sum[v] += piece[v]; });
     }
+    float* y = row.y + q * row.y_stride + c;
+    unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { write(y + v * kLanes, sum[v] * Vec(factor)); });
+  }
+}
+
+inline void average_row(const WindowRow<float>& row, float factor) {
+  constexpr int wide = 4;  // whole cache lines, and enough independent sums
+  int64_t first = 0;
+  for (; first + wide * kLanes <= row.channels; first += wide * kLanes) {
+    average_block<wide>(
+        row, factor, first, [](const float* p) PLEAT_LAMBDA_INLINE { return load(p); },
+        [](float* p, Vec v) PLEAT_LAMBDA_INLINE { store(p, v); });
+  }
+  for_channels(row.channels - first, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
+    average_block<1>(row, factor, first + c, read, write);
   });
 }
 

@@ -53,23 +53,16 @@ Workspace packing_workspace(const ConvAlgorithm& algorithm, size_t element) {
 }
 
 template <class T>
-void pack_and_run(const ConvAlgorithm& algorithm, const Context<T>& context, const FilterView<T>& filter,
-                  ConvOperands<T> operands) {
-  std::byte* const after =
-      context.template workspace<std::byte>() + whole_lines(workspace_of(algorithm, sizeof(T)).shared);
-  T* const packed = reinterpret_cast<T*>(after);
-  operands.packed = packed;
-  std::visit(
-      [&](const auto& a) {
-        a.pack(context.kernels, filter, packed);
-        a.run(context, operands);
-      },
-      algorithm);
+const T* pack_in_run(const ConvAlgorithm& algorithm, const Context<T>& context, const FilterView<T>& filter) {
+  const size_t own = whole_lines(workspace_of(algorithm, sizeof(T)).shared);
+  T* const packed = reinterpret_cast<T*>(context.template workspace<std::byte>() + own);
+  std::visit([&](const auto& a) { a.pack(context.kernels, filter, packed); }, algorithm);
+  return packed;
 }
 
-template void pack_and_run<float>(const ConvAlgorithm&, const Context<float>&, const FilterView<float>&,
-                                  ConvOperands<float>);
-template void pack_and_run<double>(const ConvAlgorithm&, const Context<double>&, const FilterView<double>&,
-                                   ConvOperands<double>);
+template const float* pack_in_run<float>(const ConvAlgorithm&, const Context<float>&,
+                                         const FilterView<float>&);
+template const double* pack_in_run<double>(const ConvAlgorithm&, const Context<double>&,
+                                           const FilterView<double>&);
 
 }  // namespace pleat

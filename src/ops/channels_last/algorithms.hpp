@@ -112,6 +112,13 @@ struct DepthwiseConv {
   void pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const;
   template <class T>
   void run(const Context<T>& context, const ConvOperands<T>& operands) const;
+
+  /// From one output to the next along each dimension.
+  struct Strides {
+    int64_t image, row, pixel;
+  };
+  template <class T>
+  void run_apart(const Context<T>& context, const ConvOperands<T>& operands, const Strides& y) const;
 };
 
 using ConvAlgorithm = std::variant<DirectConv, WinogradConv, DepthwiseConv>;
@@ -125,8 +132,7 @@ size_t packed_bytes(const ConvAlgorithm& algorithm, size_t element);
 /// For a weight that is packed in each run: behind the algorithm's own workspace.
 Workspace packing_workspace(const ConvAlgorithm& algorithm, size_t element);
 template <class T>
-void pack_and_run(const ConvAlgorithm& algorithm, const Context<T>& context, const FilterView<T>& filter,
-                  ConvOperands<T> operands);
+const T* pack_in_run(const ConvAlgorithm& algorithm, const Context<T>& context, const FilterView<T>& filter);
 
 constexpr size_t whole_lines(size_t bytes) {
   return (bytes + 63) / 64 * 64;

@@ -57,15 +57,14 @@ struct ConvChannelsLastOp {
   static void run(const Attributes& attributes, const Context<T>& context) {
     const Shape &x = context.in_shape(0), &weight = context.in_shape(1);
     const auto optional = [&](int i) { return i < context.input_count() ? context.in(i) : nullptr; };
-    const ConvOperands<T> operands = {context.in(0), context.packed(), optional(2),
-                                      optional(3),   context.out(0),   attributes.epilogue};
     const ConvAlgorithm chosen = algorithm(attributes, x, weight, context.kernels.gemm.nr);
+    const T* packed = context.packed();
     if (attributes.trains) {
-      const FilterView<T> filter = filter_view(sizes(attributes, x, weight), context.in(1));
-      pack_and_run(chosen, context, filter, operands);
-    } else {
-      std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
+      packed = pack_in_run(chosen, context, filter_view(sizes(attributes, x, weight), context.in(1)));
     }
+    const ConvOperands<T> operands = {context.in(0), packed,         optional(2),
+                                      optional(3),   context.out(0), attributes.epilogue};
+    std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
   }
 
   static void gradient(const Attributes& attributes, GradientScope& scope) {

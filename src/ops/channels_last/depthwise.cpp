@@ -21,6 +21,12 @@ void DepthwiseConv::pack(const kernels::KernelTable<T>&, const FilterView<T>& fi
 
 template <class T>
 void DepthwiseConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
+  const int64_t row = shape.out[1] * shape.groups;
+  run_apart(context, o, {shape.out[0] * row, row, shape.groups});
+}
+
+template <class T>
+void DepthwiseConv::run_apart(const Context<T>& context, const ConvOperands<T>& o, const Strides& y) const {
   const int64_t channels = shape.groups;
   const ops::Window& w = shape.window;
   const auto plane = pool_plane(w, shape.in, shape.out);
@@ -35,12 +41,14 @@ void DepthwiseConv::run(const Context<T>& context, const ConvOperands<T>& o) con
         x_rows[rows] = row * shape.in[1] * channels;
         weight_rows[rows++] = r * w.kernel[1] * channels;
       }
-      const int64_t pixel = image * shape.out_plane() + i * shape.out[1];
-      const kernels::Epilogue<T> e =
-          channels_last_epilogue(o.epilogue, o.bias, o.residual, pixel, channels, first);
+      const int64_t place = image * y.image + i * y.row + first;
+      kernels::Epilogue<T> e = channels_last_epilogue(o.epilogue, o.bias, o.residual, 0, channels, first);
+      if (o.residual != nullptr) e.residual = o.residual + place;
       context.kernels.channels_last.depthwise({.outputs = shape.out[1],
                                                .channels = band.channel_end - first,
-                                               .pixel_stride = channels,
+                                               .x_stride = channels,
+                                               .weight_stride = channels,
+                                               .y_stride = y.pixel,
                                                .kernel = w.kernel[1],
                                                .stride = w.stride[1],
                                                .dilation = w.dilation[1],
@@ -51,7 +59,7 @@ void DepthwiseConv::run(const Context<T>& context, const ConvOperands<T>& o) con
                                                .x_rows = x_rows,
                                                .weights = o.packed + first,
                                                .weight_rows = weight_rows,
-                                               .y = o.y + pixel * channels + first,
+                                               .y = o.y + place,
                                                .epilogue = &e});
     }
   });
@@ -62,6 +70,10 @@ template void DepthwiseConv::pack<float>(const kernels::KernelTable<float>&, con
 template void DepthwiseConv::pack<double>(const kernels::KernelTable<double>&, const FilterView<double>&,
                                           double*) const;
 template void DepthwiseConv::run<float>(const Context<float>&, const ConvOperands<float>&) const;
+template void DepthwiseConv::run_apart<float>(const Context<float>&, const ConvOperands<float>&,
+                                              const Strides&) const;
 template void DepthwiseConv::run<double>(const Context<double>&, const ConvOperands<double>&) const;
+template void DepthwiseConv::run_apart<double>(const Context<double>&, const ConvOperands<double>&,
+                                               const Strides&) const;
 
 }  // namespace pleat

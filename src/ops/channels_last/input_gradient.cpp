@@ -110,15 +110,21 @@ struct ConvChannelsLastInputGradientOp {
     for_phases(shape, [&](const Phase& phase) {
       if (!phase.has_taps()) return;
       const ConvAlgorithm chosen = algorithm(attributes, shape, phase, context.kernels.gemm.nr);
-      T* results = dx;
+      const T* packed = pack_in_run(chosen, context, phase.filter(shape, context.in(0)));
+      const ops::Epilogue none;
+      ConvOperands<T> operands = {context.in(1), packed, nullptr, nullptr, dx, none};
+      if (const auto* depthwise = std::get_if<DepthwiseConv>(&chosen)) {
+        operands.y += (phase.y.out_first * shape.in[1] + phase.x.out_first) * x[3];
+        depthwise->run_apart(context, operands,
+                             {x.product(1, 4), phase.y.out_step * x.product(2, 4), phase.x.out_step * x[3]});
+        return;
+      }
       if (!one_phase(shape)) {
         const size_t used = whole_lines(packing_workspace(chosen, sizeof(T)).shared);
-        results = reinterpret_cast<T*>(context.template workspace<std::byte>() + used);
+        operands.y = reinterpret_cast<T*>(context.template workspace<std::byte>() + used);
       }
-      const ops::Epilogue none;
-      pack_and_run(chosen, context, phase.filter(shape, context.in(0)),
-                   ConvOperands<T>{context.in(1), nullptr, nullptr, nullptr, results, none});
-      if (!one_phase(shape)) place(shape, phase, results, dx);
+      std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
+      if (!one_phase(shape)) place(shape, phase, operands.y, dx);
     });
   }
 

@@ -48,12 +48,9 @@ struct DirectWeightGradient {
   int64_t dy_panel() const { return unit_pixels() * round_up(outs(), nr); }
   int64_t unit_elements() const { return shape.groups * (taps * x_panel() + dy_panel()); }
   int64_t sum_elements() const { return shape.groups * taps * depth * outs(); }
-  int64_t copied_width() const;
-  int64_t copied_rows() const;
-  int64_t copied_elements() const;
-  template <class T>
-  void copy_image(const T* image, int64_t first_row, T* to) const;
   void places_of(const Unit& unit, int64_t tap, int64_t* places) const;
+  template <class T>
+  void join_taps(const Unit& unit, const T* x, int64_t* places, T* rows) const;
   template <class T>
   void pack(const Context<T>& context, const WeightOperands<T>& operands, const Unit& unit, int64_t part,
             T* panels) const;

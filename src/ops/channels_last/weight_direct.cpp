@@ -11,8 +11,7 @@ constexpr int64_t kTaskMultiplyAdds = 1 << 20;
 constexpr int64_t kFewChannels = 8;
 
 bool joins(const ConvShape& shape) {
-  return shape.groups == 1 && shape.in_channels < kFewChannels && shape.window.dilation[1] == 1 &&
-         shape.kernel_size() > 1;
+  return shape.groups == 1 && shape.in_channels < kFewChannels && shape.kernel_size() > 1;
 }
 
 // Parts of `size` that are alike, of at most `most`, in multiples.
@@ -25,9 +24,8 @@ int64_t block_of(int64_t size, int64_t most, int64_t multiple) {
 
 DirectWeightGradient::DirectWeightGradient(const ConvShape& given, int64_t rows, int64_t columns)
     : shape(given), mr(rows), nr(columns), joined(joins(given)) {
-  const ops::Window& w = shape.window;
-  taps = joined ? w.kernel[0] : shape.kernel_size();
-  depth = joined ? w.kernel[1] * shape.in_channels : shape.in_channels;
+  taps = joined ? 1 : shape.kernel_size();
+  depth = joined ? shape.kernel_size() * shape.in_channels : shape.in_channels;
 
   const int64_t plane = std::max<int64_t>(1, shape.out_plane());
   unit_images = std::clamp<int64_t>(kUnitPixels / plane, 1, std::max<int64_t>(1, shape.batch));
@@ -57,52 +55,20 @@ DirectWeightGradient::Unit DirectWeightGradient::unit(int64_t i) const {
   return {image, images, row, rows, images * rows * shape.out[1]};
 }
 
-int64_t DirectWeightGradient::copied_width() const {
-  return (shape.out[1] - 1) * shape.window.stride[1] + shape.window.kernel[1];
-}
-int64_t DirectWeightGradient::copied_rows() const {
-  const ops::Window& w = shape.window;
-  return (unit_rows - 1) * w.stride[0] + (w.kernel[0] - 1) * w.dilation[0] + 1;
-}
-int64_t DirectWeightGradient::copied_elements() const {
-  return joined ? copied_rows() * copied_width() * shape.in_channels : 0;  // of an image
-}
-
 // Shared: the sums (groups, taps, depth, out), then the panels of a chunk. A worker's: places of a unit's
-// pixels, then its copy.
+// pixels, then their joined taps.
 Workspace DirectWeightGradient::workspace(size_t element) const {
   return {static_cast<size_t>(round_up(sum_elements(), 16) + chunk_units * unit_elements()) * element,
           static_cast<size_t>(round_up(unit_pixels(), 8)) * sizeof(int64_t) +
-              static_cast<size_t>(unit_images * copied_elements()) * element};
+              static_cast<size_t>(joined ? unit_pixels() * depth : 0) * element};
 }
 
-// The rows of a padded image that a unit reads.
-template <class T>
-void DirectWeightGradient::copy_image(const T* image, int64_t first_row, T* to) const {
-  const int64_t channels = shape.in_channels, width = copied_width(), pad = shape.window.pad_begin[1];
-  const int64_t left = std::clamp<int64_t>(pad, 0, width), cut = std::max<int64_t>(0, -pad);
-  const int64_t inside = std::clamp<int64_t>(shape.in[1] - cut, 0, width - left);
-  for (int64_t r = 0; r < copied_rows(); ++r, to += width * channels) {
-    const int64_t row = first_row * shape.window.stride[0] - shape.window.pad_begin[0] + r;
-    std::fill(to, to + width * channels, T(0));
-    if (row < 0 || row >= shape.in[0]) continue;
-    const T* from = image + (row * shape.in[1] + cut) * channels;
-    std::copy(from, from + inside * channels, to + left * channels);
-  }
-}
-
-// What tap `tap` of each pixel reads: from the unit's copies, or its first image on; -1 outside.
+// What tap `tap` of each pixel reads, from the unit's first image on; -1 outside.
 void DirectWeightGradient::places_of(const Unit& u, int64_t tap, int64_t* places) const {
   const ops::Window& w = shape.window;
   const int64_t channels = shape.groups * shape.in_channels;
   for (int64_t n = 0; n < u.images; ++n) {
     for (int64_t r = 0; r < u.rows; ++r) {
-      if (joined) {
-        const int64_t row = r * w.stride[0] + tap * w.dilation[0];
-        const int64_t at = n * copied_elements() + row * copied_width() * channels;
-        for (int64_t q = 0; q < shape.out[1]; ++q) *places++ = at + q * w.stride[1] * channels;
-        continue;
-      }
       const int64_t y = (u.row + r) * w.stride[0] - w.pad_begin[0] + tap / w.kernel[1] * w.dilation[0];
       const int64_t left = tap % w.kernel[1] * w.dilation[1] - w.pad_begin[1];
       const bool row_inside = y >= 0 && y < shape.in[0];
@@ -115,39 +81,68 @@ void DirectWeightGradient::places_of(const Unit& u, int64_t tap, int64_t* places
   }
 }
 
-// Part 0: dy's panels and, of copies, x's; part 1 + tap: x's of one tap where they are not copied.
+// rows[pixel][tap][channel]: the taps of a row are neighbours in x where they are inside and not dilated.
+template <class T>
+void DirectWeightGradient::join_taps(const Unit& u, const T* x, int64_t* places, T* rows) const {
+  const ops::Window& w = shape.window;
+  const int64_t channels = shape.in_channels, run = w.kernel[1] * channels;
+  for (int64_t p = 0; p < u.pixels; ++p, rows += depth) {
+    const int64_t image = p / (u.rows * shape.out[1]), row = u.row + p / shape.out[1] % u.rows;
+    const int64_t left = p % shape.out[1] * w.stride[1] - w.pad_begin[1];
+    const bool together = left >= 0 && left + w.kernel[1] <= shape.in[1] && w.dilation[1] == 1;
+    for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
+      const int64_t y = row * w.stride[0] - w.pad_begin[0] + ky * w.dilation[0];
+      const bool row_inside = y >= 0 && y < shape.in[0];
+      const T* const from = x + ((image * shape.in[0] + y) * shape.in[1] + left) * channels;
+      T* to = rows + ky * run;
+      if (row_inside && together) {
+        for (int64_t c = 0; c < run; ++c) to[c] = from[c];
+        continue;
+      }
+      for (int64_t kx = 0; kx < w.kernel[1]; ++kx, to += channels) {
+        const int64_t column = left + kx * w.dilation[1];
+        const bool inside = row_inside && column >= 0 && column < shape.in[1];
+        for (int64_t c = 0; c < channels; ++c)
+          to[c] = inside ? from[kx * w.dilation[1] * channels + c] : T(0);
+      }
+    }
+    places[p] = p * depth;
+  }
+}
+
+// Part 0: dy's panels; part 1 + tap: x's of one tap.
 template <class T>
 void DirectWeightGradient::pack(const Context<T>& context, const WeightOperands<T>& o, const Unit& u,
                                 int64_t part, T* panels) const {
   const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * outs();
-  auto* const places = context.template worker_workspace<int64_t>();
-  T* const copies = reinterpret_cast<T*>(places + round_up(unit_pixels(), 8));
-  T* const dy_panels = panels + shape.groups * taps * x_panel();
-  const T* x = joined ? copies : o.x + u.image * shape.in_plane() * channels;
-  const auto pack_tap = [&](int64_t tap) {
-    places_of(u, tap, places);
+  if (part == 0) {
+    T* const to = panels + shape.groups * taps * x_panel();
+    const T* dy = o.dy + (u.image * shape.out_plane() + u.row * shape.out[1]) * outputs;
     for (int64_t g = 0; g < shape.groups; ++g) {
-      context.kernels.channels_last.pack_pixels(
-          {u.pixels, depth, x + g * shape.in_channels, places, panels + (g * taps + tap) * x_panel()});
+      context.kernels.gemm.pack_b(u.pixels, outs(), dy + g * outs(), outputs, 1, to + g * dy_panel());
     }
-  };
-  if (part > 0) return pack_tap(part - 1);
-  const T* dy = o.dy + (u.image * shape.out_plane() + u.row * shape.out[1]) * outputs;
+    return;
+  }
+  auto* const places = context.template worker_workspace<int64_t>();
+  T* const rows = reinterpret_cast<T*>(places + round_up(unit_pixels(), 8));
+  const T* x = o.x + u.image * shape.in_plane() * channels;
+  if (joined) {
+    join_taps(u, x, places, rows);
+    x = rows;
+  } else {
+    places_of(u, part - 1, places);
+  }
   for (int64_t g = 0; g < shape.groups; ++g) {
-    context.kernels.gemm.pack_b(u.pixels, outs(), dy + g * outs(), outputs, 1, dy_panels + g * dy_panel());
+    context.kernels.channels_last.pack_pixels(
+        {u.pixels, depth, x + g * shape.in_channels, places, panels + (g * taps + part - 1) * x_panel()});
   }
-  if (!joined) return;
-  for (int64_t n = 0; n < u.images; ++n) {
-    copy_image(o.x + (u.image + n) * shape.in_plane() * channels, u.row, copies + n * copied_elements());
-  }
-  for (int64_t tap = 0; tap < taps; ++tap) pack_tap(tap);
 }
 
 template <class T>
 void DirectWeightGradient::run(const Context<T>& context, const WeightOperands<T>& o) const {
   T* const sums = context.workspace();
   T* const panels = sums + round_up(sum_elements(), 16);
-  const int64_t parts = joined ? 1 : 1 + taps;
+  const int64_t parts = 1 + taps;
   const int64_t in_blocks = divide_up(depth, block_in), out_blocks = divide_up(outs(), block_out);
   for (int64_t first = 0; first < units(); first += chunk_units) {
     const int64_t count = std::min(chunk_units, units() - first);
