@@ -392,6 +392,13 @@ struct ConvChannelsLastWeightGradient {  ///< x, dy, weight (its shape only) -> 
   int64_t groups = 1;
   bool precise = false;
 };
+/// x, weight (C, in, 1, 1), bias? (C), depthwise weight (C, 1, kh, kw), its bias? (C) -> y: a depthwise
+/// convolution of what one of single pixels makes; the weights are constant
+struct ExpandDepthwiseChannelsLast {
+  Epilogue expand;  ///< of the first
+  Window window;
+  Epilogue epilogue;
+};
 struct MaxPoolChannelsLast {
   Window window;
   bool ceil_mode = false;
@@ -460,11 +467,11 @@ using AnyOp = std::variant<
     TileGradient, StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
     ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth, FoldDepth,
     Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
-    GlobalAvgPoolGradient, ConvChannelsLast, ConvChannelsLastInputGradient, ConvChannelsLastWeightGradient,
-    MaxPoolChannelsLast, MaxPoolChannelsLastGradient, AvgPoolChannelsLast, AvgPoolChannelsLastGradient,
-    GlobalAvgPoolChannelsLast, GlobalAvgPoolChannelsLastGradient, Softmax, SoftmaxGradient, CrossEntropy,
-    CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate,
-    AdamUpdate>;
+    GlobalAvgPoolGradient, ConvChannelsLast, ExpandDepthwiseChannelsLast, ConvChannelsLastInputGradient,
+    ConvChannelsLastWeightGradient, MaxPoolChannelsLast, MaxPoolChannelsLastGradient, AvgPoolChannelsLast,
+    AvgPoolChannelsLastGradient, GlobalAvgPoolChannelsLast, GlobalAvgPoolChannelsLastGradient, Softmax,
+    SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill,
+    ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 /// One op's attributes. Copied, moved and destroyed in one place: a variant this wide is much code.
 class Attributes : public AnyOp {

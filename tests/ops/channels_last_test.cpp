@@ -30,6 +30,17 @@ ops::Attributes channels_first_op(const ops::Attributes& attributes) {
   return ops::GlobalAvgPool{/*keep_dims=*/true};
 }
 
+// What a case stands for, in (N, C, H, W).
+ValueId add_channels_first(GraphData& graph, const ops::Attributes& attributes,
+                           const std::vector<ValueId>& inputs) {
+  const auto* both = std::get_if<ops::ExpandDepthwiseChannelsLast>(&attributes);
+  if (both == nullptr) return add_node(graph, "first", channels_first_op(attributes), inputs)[0];
+  const ValueId expanded =
+      add_node(graph, "expand", ops::Conv{{}, 1, both->expand}, {inputs[0], inputs[1], inputs[2]})[0];
+  const ops::Conv depthwise{both->window, graph.value(inputs[3]).type.shape[0], both->epilogue};
+  return add_node(graph, "first", depthwise, {expanded, inputs[3], inputs[4]})[0];
+}
+
 // In double, where nothing but the order of the sums tells the two apart.
 TEST_CASE("channels-last ops agree with the ops on (N, C, H, W)") {
   for (const test::OpCase& one : test::channels_last_cases()) {
@@ -52,14 +63,14 @@ TEST_CASE("channels-last ops agree with the ops on (N, C, H, W)") {
           constant ? add_constant(graph, name, data) : add_input(graph, name, {data.dtype(), data.shape()});
       if (!constant) fed.push_back(data);
       const bool planar = conv != nullptr && conv->planar && i == 0;
-      const bool weight = conv != nullptr && i == 1;
+      const bool weight = constant || (conv != nullptr && i == 1);
       const bool image = !weight && !planar && data.shape().rank() == 4;
       last.push_back(value);
       first.push_back(image ? add_node(graph, name + ".nchw", ops::Transpose{{0, 3, 1, 2}}, {value})[0]
                             : value);
     }
     const ValueId y = add_node(graph, "last", one.attributes, last)[0];
-    ValueId z = add_node(graph, "first", channels_first_op(one.attributes), first)[0];
+    ValueId z = add_channels_first(graph, one.attributes, first);
     if (conv != nullptr && conv->global_average) {
       z = add_node(graph, "average", ops::GlobalAvgPool{/*keep_dims=*/true}, {z})[0];
     }

@@ -45,10 +45,10 @@ PLEAT_INLINE void depthwise_block(const DepthwiseRow<float>& d, const TileOutput
   unroll<Outputs>([&](auto i) PLEAT_LAMBDA_INLINE {
     store(y + i * d.y_stride, xsimd::min(high, xsimd::max(low, sum[i])));
   });
-  if (out.later) activate_block(out.activation, out.alpha, y, d.y_stride, Outputs, kLanes);
 }
 
-// Channels by cache lines. The last block of outputs and the last vector of channels make some values twice.
+// Channels by cache lines. The last block of outputs and the last vector of channels make some values twice;
+// activations that are more than bounds follow when a line's values are all there.
 template <int Outputs, int Kernel, int Stride>
 void depthwise_blocks(const DepthwiseRow<float>& d, const TileOutput& out) {
   constexpr int pixels = (Outputs - 1) * Stride + Kernel;
@@ -67,6 +67,10 @@ void depthwise_blocks(const DepthwiseRow<float>& d, const TileOutput& out) {
           depthwise_block<Outputs, Kernel, Stride, false>(d, out, q, c);
         }
       }
+    }
+    if (out.later) {
+      const int64_t first = end - begin < kLanes ? end - kLanes : begin;
+      activate_block(out.activation, out.alpha, d.y + first, d.y_stride, d.outputs, end - first);
     }
   }
 }

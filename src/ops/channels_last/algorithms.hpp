@@ -119,6 +119,18 @@ struct DepthwiseConv {
   };
   template <class T>
   void run_apart(const Context<T>& context, const ConvOperands<T>& operands, const Strides& y) const;
+
+  /// Rows of an image, `first` the first of them, and some of its channels.
+  template <class T>
+  struct Rows {
+    const T* data;
+    int64_t first, row_stride, pixel_stride;
+  };
+  /// Output row i of `channels`, whose weights, results and epilogue begin at these; results are y_stride
+  /// apart.
+  template <class T>
+  void run_row(const kernels::KernelTable<T>& kernels, int64_t i, int64_t channels, const Rows<T>& x,
+               const T* packed, T* y, int64_t y_stride, const kernels::Epilogue<T>& epilogue) const;
 };
 
 using ConvAlgorithm = std::variant<DirectConv, WinogradConv, DepthwiseConv>;
