@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "config.hpp"
 #include "help.hpp"
 #include "pleat/isa.hpp"
 
@@ -20,6 +21,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.option_defaults()->always_capture_default();
   app.formatter(std::make_shared<HelpFormatter>());
+  add_config_option(app);
   const std::vector<Command> commands = {add_train(app), add_eval(app), add_fold(app),   add_run(app),
                                          add_bench(app), add_info(app), add_verify(app), add_export(app)};
   try {

@@ -30,7 +30,9 @@ inline void write_json(const std::filesystem::path& file, const Json& json) {
 /// stderr.
 class Output {
  public:
-  void add_to(CLI::App& app) { app.add_flag("--json", json_, "Print one JSON object as stdout's last line"); }
+  void add_to(CLI::App& app) {
+    app.add_flag("--json", json_, "Print one JSON object as stdout's last line")->configurable(false);
+  }
 
   std::ostream& text() const { return json_ ? std::cerr : std::cout; }
 

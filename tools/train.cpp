@@ -5,15 +5,20 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <variant>
+#include <vector>
 
 #include "commands.hpp"
+#include "config.hpp"
 #include "data_args.hpp"
 #include "inputs.hpp"
+#include "lr_report.hpp"
 #include "model_args.hpp"
 #include "output.hpp"
 #include "pleat/error.hpp"
 #include "pleat/safetensors.hpp"
 #include "progress.hpp"
+#include "seeds.hpp"
 #include "table.hpp"
 #include "validators.hpp"
 
@@ -23,6 +28,7 @@ namespace {
 
 constexpr const char* kLast = "last.safetensors";
 constexpr const char* kBest = "best.safetensors";
+constexpr const char* kConfig = "config.json";
 constexpr int kSignalExit = 128;  ///< the shell's convention: 128 + signal
 
 std::atomic<bool> stop_requested = false;
@@ -38,7 +44,11 @@ void request_stop(int signal) {
 struct TrainArgs {
   ModelArgs model;
   Output output;
-  std::string data, optimizer = "sgd", schedule = "constant", out;
+  DataArgs data;
+  std::string optimizer = "sgd", schedule = "constant", out;
+  std::vector<std::string> sets;
+  std::vector<uint64_t> seeds;
+  bool find_lr = false;
   std::optional<double> lr, weight_decay;
   double momentum = SGD{}.momentum;
   bool nesterov = false, no_decay_norm_bias = false;
@@ -47,6 +57,7 @@ struct TrainArgs {
   FitOptions fit;
 
   void add_to(CLI::App& app);
+  Json config(const CLI::App& app) const;
   Optimizer make_optimizer() const;
   Augmentation make_augmentation(const Shape& images) const;
 };
@@ -63,13 +74,33 @@ Method adam(const TrainArgs& args) {
 void TrainArgs::add_to(CLI::App& app) {
   model.add_to(app, Weights::none);
   model.add_normalization_to(app);
-  add_data_option(app, data, "What to learn")->required();
+  data.add_to(app, "What to learn")->required();
   app.add_option("--epochs", fit.epochs, "Passes over the data")->check(CLI::Range(1, 1 << 20));
   app.add_option("--batch", fit.batch_size, "Items a step")->check(CLI::Range(1, 1 << 24));
   app.add_option("--out", out,
-                 "Folder for last.safetensors, best.safetensors and metrics.jsonl (default runs/MODEL)")
-      ->type_name("DIR");
-  app.add_flag("--resume", fit.resume, "Continue from DIR/last.safetensors where it exists");
+                 "Folder for last.safetensors, best.safetensors, metrics.jsonl and config.json (default "
+                 "runs/MODEL)")
+      ->type_name("DIR")
+      ->configurable(false);
+  app.add_flag("--resume", fit.resume, "Continue from DIR/last.safetensors where it exists")
+      ->configurable(false);
+  app.add_option("--set", sets,
+                 "Set the option of that name, instead of what --config or another option says")
+      ->type_name("NAME=VALUE")
+      ->expected(1)
+      ->take_all()
+      ->default_str("")
+      ->configurable(false);
+  CLI::Option* several =
+      app.add_option(
+             "--seeds", seeds,
+             "Train once for each of these seeds, or for N from --seed on, into DIR/seed-N, and tell the "
+             "mean and deviation of the accuracy")
+          ->delimiter(',')
+          ->default_str("")
+          ->type_name("N,...");
+  app.fallthrough();
+  app.footer("--config FILE             Options from an earlier run's DIR/config.json; those given here win");
   app.add_option("--checkpoint-steps", fit.checkpoint_steps, "Also save every N steps; 0: each epoch only")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
@@ -87,6 +118,11 @@ void TrainArgs::add_to(CLI::App& app) {
                      " for adam and adamw)")
       ->check(between(0, 1e6))
       ->type_name("X")
+      ->group(optimization);
+  app.add_flag("--find-lr", find_lr,
+               "Instead of training show how the loss takes growing learning rates, and suggest one")
+      ->excludes(several)
+      ->configurable(false)
       ->group(optimization);
   app.add_option("--momentum", momentum, "Momentum of sgd")->check(between(0, 1.0))->group(optimization);
   app.add_flag("--nesterov", nesterov, "Nesterov's momentum for sgd")->group(optimization);
@@ -128,6 +164,20 @@ void TrainArgs::add_to(CLI::App& app) {
       ->group(images);
   app.add_flag("--flip", flip, "Flip left and right")->group(images);
   output.add_to(app);
+}
+
+/// What a run is made from, with the values that depend on the optimizer.
+Json TrainArgs::config(const CLI::App& app) const {
+  Json options = options_json(app);
+  std::visit(
+      [&](const auto& method) {
+        options["lr"] = method.lr;
+        options["weight-decay"] = method.weight_decay;
+      },
+      fit.optimizer.method);
+  options["seed"] = model.seed;
+  if (seeds.empty()) options.erase("seeds");
+  return config_json(app, options);
 }
 
 Optimizer TrainArgs::make_optimizer() const {
@@ -182,9 +232,31 @@ Json result_json(const TrainArgs& args, const FitResult& result) {
           {"out", args.fit.out.string()}};
 }
 
-int train(TrainArgs& args) {
-  std::ostream& text = args.output.text();
-  Split data = load_data(args.data);
+void print_planned(const PlannedMemory& memory) {
+  const auto mb = [](int64_t bytes) { return number("%.1f", static_cast<double>(bytes) / 1e6); };
+  std::cerr << "training will take " << mb(memory.total()) << " MB beside the data: parameters "
+            << mb(memory.parameters) << ", optimizer " << mb(memory.optimizer)
+            << ", activations and gradients " << mb(memory.activations) << ", workspace of threads "
+            << mb(memory.workspace) << std::endl;
+}
+
+void print_epoch(std::ostream& text, const EpochMetrics& epoch, int64_t epochs) {
+  text << "epoch " << epoch.epoch << '/' << epochs << "  train loss " << number("%.4f", epoch.train_loss)
+       << "  test loss " << number("%.4f", epoch.test_loss) << "  test accuracy "
+       << number("%.2f", epoch.test_accuracy * 100) << " %  lr " << number("%.3g", epoch.lr) << "  "
+       << grouped(static_cast<int64_t>(epoch.images_per_s)) << " images/s  "
+       << clock_text(static_cast<double>(epochs - epoch.epoch) * epoch.seconds) << " left" << std::endl;
+}
+
+/// A network and data that fit together, and the options for them.
+struct Prepared {
+  Split data;
+  OpenedModel opened;
+  CheckpointInfo info;
+};
+
+Prepared prepare(TrainArgs& args) {
+  Split data = args.data.load();
   OpenedModel opened = open_model(args.model, &data.train);
   opened.prepare(data.train);
   opened.prepare(data.test);
@@ -193,41 +265,65 @@ int train(TrainArgs& args) {
     normalize(data.train, normalization);
     normalize(data.test, normalization);
   }
-
   FitOptions& options = args.fit;
   options.optimizer = args.make_optimizer();
   options.schedule.kind = schedule_kind(args.schedule);
   options.augmentation = args.make_augmentation(data.train.inputs.shape());
   options.seed = args.model.seed;
-  options.out = args.out.empty() ? std::filesystem::path("runs") / args.model.short_name()
-                                 : std::filesystem::path(args.out);
-  const CheckpointInfo info{args.model.short_name(), opened.sizes, normalization};
+  options.stop = &stop_requested;
+  CheckpointInfo info{args.model.short_name(), opened.sizes, normalization};
+  return {std::move(data), std::move(opened), std::move(info)};
+}
+
+void introduce(const TrainArgs& args, const Split& data) {
+  args.output.text() << args.model.model << " on " << args.data.spec << ": " << grouped(data.train.size())
+                     << " to learn from, " << grouped(data.test.size()) << " to test on, "
+                     << data.train.classes << " classes" << std::endl;
+}
+
+int find_rate(TrainArgs& args) {
+  Prepared prepared = prepare(args);
+  introduce(args, prepared.data);
+  Progress progress;
+  args.fit.on_step = [&](int64_t step, int64_t total, double images_per_s, double loss) {
+    progress.update(step, total, images_per_s, "loss " + number("%.4f", loss));
+  };
+  const LrRange range = find_lr(prepared.opened.model, prepared.data.train, args.fit);
+  progress.clear();
+  print_lr_range(args.output.text(), range);
+  Json result = lr_range_json(range);
+  args.data.report(args.output.text(), result);
+  args.output.finish(result);
+  return stop_requested ? kSignalExit + stop_signal : 0;
+}
+
+/// Trains into args.fit.out; `json` gets the result.
+FitResult train_once(const CLI::App& app, TrainArgs& args, Json& json) {
+  std::ostream& text = args.output.text();
+  auto [data, opened, info] = prepare(args);
+  FitOptions& options = args.fit;
   options.metadata = info.to_metadata();
   if (options.resume) check_resume(options.out, info);
-
-  text << args.model.model << " on " << args.data << ": " << grouped(data.train.size()) << " to learn from, "
-       << grouped(data.test.size()) << " to test on, " << data.train.classes << " classes" << std::endl;
+  introduce(args, data);
 
   Progress progress;
-  options.stop = &stop_requested;
+  int64_t planned = 0;
+  options.on_start = [&](const PlannedMemory& memory) {
+    write_json(options.out / kConfig, args.config(app));
+    print_planned(memory);
+    planned = memory.total();
+  };
   options.on_step = [&](int64_t step, int64_t total, double images_per_s, double loss) {
     progress.update(step, total, images_per_s, "loss " + number("%.4f", loss));
   };
   options.on_epoch = [&](const EpochMetrics& epoch) {
     progress.clear();
-    text << "epoch " << epoch.epoch << '/' << options.epochs << "  train loss "
-         << number("%.4f", epoch.train_loss) << "  test loss " << number("%.4f", epoch.test_loss)
-         << "  test accuracy " << number("%.2f", epoch.test_accuracy * 100) << " %  lr "
-         << number("%.3g", epoch.lr) << "  " << grouped(static_cast<int64_t>(epoch.images_per_s))
-         << " images/s  " << clock_text(static_cast<double>(options.epochs - epoch.epoch) * epoch.seconds)
-         << " left" << std::endl;
+    print_epoch(text, epoch, options.epochs);
   };
   options.on_note = [&](const std::string& note) {
     progress.clear();
     text << note << std::endl;
   };
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
   const FitResult result = fit(opened.model, data, options);
   progress.clear();
 
@@ -237,7 +333,59 @@ int train(TrainArgs& args) {
     text << "best test accuracy " << number("%.2f", result.best_accuracy * 100) << " % in "
          << (options.out / kBest).string() << std::endl;
   }
-  args.output.finish(result_json(args, result));
+  json = result_json(args, result);
+  json["planned_mb"] = static_cast<double>(planned) / 1e6;
+  return result;
+}
+
+/// Once for each seed, each as if it were alone.
+int train_seeds(const CLI::App& app, TrainArgs& args) {
+  const std::filesystem::path out = args.fit.out;
+  std::vector<SeededRun> runs;
+  Json details = Json::array();
+  bool interrupted = false;
+  for (const uint64_t seed : seed_list(args.seeds, args.model.seed)) {
+    TrainArgs one = args;
+    one.seeds.clear();
+    one.model.seed = seed;
+    one.fit.out = out / ("seed-" + std::to_string(seed));
+    args.output.text() << "seed " << seed << ", in " << one.fit.out.string() << std::endl;
+    Json json;
+    const FitResult result = train_once(app, one, json);
+    json["seed"] = seed;
+    details.push_back(std::move(json));
+    if (runs.empty()) {
+      args.fit.optimizer = one.fit.optimizer;
+      write_json(out / kConfig, args.config(app));
+    }
+    args.data.skipped = one.data.skipped;
+    interrupted = result.interrupted;
+    if (interrupted) break;
+    runs.push_back({seed, result});
+  }
+  Json result = {{"model", args.model.model}, {"interrupted", interrupted}, {"out", out.string()}};
+  if (!runs.empty()) {
+    print_seeds(args.output.text(), runs);
+    result.update(seeds_json(runs));
+  }
+  result["runs"] = details;
+  args.data.report(args.output.text(), result);
+  args.output.finish(result);
+  return interrupted ? kSignalExit + stop_signal : 0;
+}
+
+int train(CLI::App& app, TrainArgs& args) {
+  for (const std::string& assignment : args.sets) set_option(app, assignment);
+  args.fit.out = args.out.empty() ? std::filesystem::path("runs") / args.model.short_name()
+                                  : std::filesystem::path(args.out);
+  std::signal(SIGINT, request_stop);
+  std::signal(SIGTERM, request_stop);
+  if (args.find_lr) return find_rate(args);
+  if (!args.seeds.empty()) return train_seeds(app, args);
+  Json json;
+  const FitResult result = train_once(app, args, json);
+  args.data.report(args.output.text(), json);
+  args.output.finish(json);
   return result.interrupted ? kSignalExit + stop_signal : 0;
 }
 
@@ -247,7 +395,7 @@ Command add_train(CLI::App& app) {
   auto args = std::make_shared<TrainArgs>();
   CLI::App* parser = app.add_subcommand("train", "Trains a network and keeps its best and last weights");
   args->add_to(*parser);
-  return {parser, [args] { return train(*args); }};
+  return {parser, [parser, args] { return train(*parser, *args); }};
 }
 
 }  // namespace pleat::tools

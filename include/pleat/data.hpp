@@ -26,17 +26,28 @@ struct Split {
   Dataset train, test;
 };
 
+/// What was left out of data because it was broken.
+struct Skipped {
+  int64_t items = 0;
+  std::vector<std::string>
+      reasons;  ///< file, place and fault of each; a file that ends too early: one for all
+};
+
+// The readers leave broken items out where they are given a Skipped, and add to it what those were. Without
+// one, and where a fault is not one item's, they are an Error.
+
 /// CSV with a header line; the last column is the class: whole numbers from 0, or names, which are numbered
 /// in alphabetical order. Error names line and column of a bad number, NaN or infinity, the line of a wrong
 /// length; it is also an Error when all lines are of one class.
-Dataset read_csv(const std::filesystem::path& file);
+Dataset read_csv(const std::filesystem::path& file, Skipped* skipped = nullptr);
 /// The UCI digits' CSV (no header; 64 pixels and the digit a line) as (N, 1, 8, 8), values divided by 16.
-Dataset read_digits(const std::filesystem::path& file);
+Dataset read_digits(const std::filesystem::path& file, Skipped* skipped = nullptr);
 /// One part of an IDX data set (MNIST, Fashion-MNIST), plain or gzip, values divided by 255; (N, 1, H, W). As
 /// many classes as the highest label says.
-Dataset read_idx(const std::filesystem::path& images, const std::filesystem::path& labels);
+Dataset read_idx(const std::filesystem::path& images, const std::filesystem::path& labels,
+                 Skipped* skipped = nullptr);
 /// Files of CIFAR-10's binary layout, values divided by 255; (N, 3, 32, 32).
-Dataset read_cifar10(std::span<const std::filesystem::path> files);
+Dataset read_cifar10(std::span<const std::filesystem::path> files, Skipped* skipped = nullptr);
 
 /// "digits", "csv:FILE", "idx:DIR" or "cifar10:DIR". Where the data has no test part of its own, a fixed 20 %
 /// of it (always the same, stratified by class) is taken. "digits" is uci_digits_8x8.csv in the first of
@@ -44,7 +55,7 @@ Dataset read_cifar10(std::span<const std::filesystem::path> files);
 /// installed. DIR holds MNIST's four files under their usual names (train-images-idx3-ubyte, t10k-..., also
 /// with .gz or .idx3-ubyte), or CIFAR-10's data_batch_1.bin to data_batch_5.bin and test_batch.bin (also
 /// inside cifar-10-batches-bin). Error says what is missing.
-Split load_data(std::string_view spec);
+Split load_data(std::string_view spec, Skipped* skipped = nullptr);
 
 /// Per-channel normalization of inputs: (x - mean) / std, one value a channel (or a feature, for flat
 /// inputs).

@@ -7,6 +7,7 @@
 #include "pleat/graph.hpp"
 #include "pleat/isa.hpp"
 #include "pleat/layers.hpp"
+#include "pleat/lr_range.hpp"
 #include "pleat/model.hpp"
 #include "pleat/models.hpp"
 #include "pleat/npy.hpp"

@@ -22,6 +22,17 @@ struct Loss {
   double label_smoothing = 0;  ///< cross_entropy: share of the target spread evenly over the classes
 };
 
+/// Bytes that training steps take, from their static plan. Beside these there are the data, two batches of
+/// it, and what runs in validation.
+struct PlannedMemory {
+  int64_t parameters = 0;   ///< and running statistics
+  int64_t optimizer = 0;    ///< its state, and what a step that fails puts back
+  int64_t activations = 0;  ///< with gradients and the steps' shared workspace: the most at any one time
+  int64_t workspace = 0;    ///< of the threads, and weights in the steps' own layout
+
+  int64_t total() const { return parameters + optimizer + activations + workspace; }
+};
+
 /// One training step after another on a model: forward, loss, backward, optimizer update, as one planned
 /// graph. The model's own mode does not matter and stays as it is.
 class Trainer {
@@ -39,6 +50,8 @@ class Trainer {
   /// Takes `runs` steps on that batch, as step() does, and tells when each step of the plan began and ended.
   /// Error for runs < 1, and as step().
   Profile profile(const Tensor& input, const Tensor& target, int runs = 1);
+  /// What steps on batches of these shapes will take; plans only. Error where a shape does not fit.
+  PlannedMemory planned_memory(const Shape& input, const Shape& target);
   /// Steps done, counting those of a loaded state.
   int64_t steps() const;
 
@@ -85,14 +98,17 @@ struct FitOptions {
   Optimizer optimizer;
   Schedule schedule;
   Augmentation augmentation;
-  uint64_t seed = 0;             ///< of the order and augmentation of the data
-  int64_t patience = 0;          ///< stop after that many epochs without a better test accuracy; 0: never
-  std::filesystem::path out;     ///< checkpoints and metrics go there; empty: nowhere
-  int64_t checkpoint_steps = 0;  ///< also save every so many steps; 0: each epoch
-  bool resume = false;           ///< continue from out/last.safetensors where it exists
+  uint64_t seed = 0;          ///< of the order and augmentation of the data
+  bool load_ahead = true;     ///< make the next batch while the one before it trains; the bits are the same
+  int64_t patience = 0;       ///< stop after that many epochs without a better test accuracy; 0: never
+  std::filesystem::path out;  ///< checkpoints and metrics go there; empty: nowhere
+  int64_t checkpoint_steps = 0;                 ///< also save every so many steps; 0: each epoch
+  bool resume = false;                          ///< continue from out/last.safetensors where it exists
   std::map<std::string, std::string> metadata;  ///< kept in the checkpoints, beside our own "fit"
   const std::atomic<bool>* stop =
       nullptr;  ///< set (by a signal handler): save and return after the current step
+  /// Called once before the first step, when all was checked and a resumed run is loaded.
+  std::function<void(const PlannedMemory&)> on_start;
   /// Called after each step: steps done, counting those before a resume, and in the whole run; images/s of
   /// this call; loss.
   std::function<void(int64_t step, int64_t total, double images_per_s, double loss)> on_step;

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "api/checkpoint.hpp"
-#include "api/labels.hpp"
+#include "api/fit_batches.hpp"
 #include "api/model_impl.hpp"
 #include "base/format.hpp"
 #include "base/random.hpp"
@@ -112,14 +112,6 @@ Json identity(const FitOptions& options, const Model::Impl& model, const Split& 
   return json;
 }
 
-bool trains_batch_norm(const GraphData& graph) {
-  for (const Node& node : graph.nodes) {
-    const auto* batch_norm = std::get_if<ops::BatchNorm>(&node.attributes);
-    if (batch_norm != nullptr && !batch_norm->frozen) return true;
-  }
-  return false;
-}
-
 class Fit {
  public:
   Fit(Model& model, const Split& data, const FitOptions& options);
@@ -133,28 +125,27 @@ class Fit {
   bool out_of_patience() const {
     return options_.patience > 0 && progress_.epoch - progress_.best_epoch >= options_.patience;
   }
-  int64_t total_steps() const { return options_.epochs * steps_per_epoch_; }
+  int64_t total_steps() const { return options_.epochs * batches_.per_epoch(); }
   double lr_factor(int64_t step) const {
-    return options_.schedule.factor(step, total_steps(), steps_per_epoch_);
+    return options_.schedule.factor(step, total_steps(), batches_.per_epoch());
   }
 
+  PlannedMemory planned_memory();
   void resume();
   /// False where it was asked to stop.
   bool train_epoch();
-  double train_step(std::span<const int64_t> positions);
+  double train_step();
   void finish_epoch();
-  const Tensor& target();
 
   Model& model_;
   const Split& data_;
   const FitOptions& options_;
   Trainer trainer_;
+  FitBatches batches_;
   CheckpointFolder files_;
   FitProgress progress_;
-  int64_t steps_per_epoch_ = 0;
-  Tensor inputs_, labels_, one_hot_;  // the batch
-  int64_t images_ = 0;                // trained on in this call
-  double training_seconds_ = 0;       // of this call
+  int64_t images_ = 0;           // trained on in this call
+  double training_seconds_ = 0;  // of this call
 };
 
 Fit::Fit(Model& model, const Split& data, const FitOptions& options)
@@ -162,21 +153,17 @@ Fit::Fit(Model& model, const Split& data, const FitOptions& options)
       data_(data),
       options_(options),
       trainer_(model, options.loss, options.optimizer),
+      batches_(model, data.train, options),
       files_(options.out, identity(options, model.impl(), data), options.metadata) {
-  const int64_t n = data.train.size(), batch = options.batch_size;
   const GraphData& graph = model.impl().graph.ir();
-  const Shape& output = graph.value(graph.outputs[0]).type.shape;
-  if (output.rank() != 2) fail("fit: needs a network with output (N, classes), got ", output.str());
-  check_labels("fit: training data", data.train.labels, output[1]);
-  if (data.test.size() > 0) check_labels("fit: test data", data.test.labels, output[1]);
-
-  steps_per_epoch_ = (n + batch - 1) / batch;
-  if (n % batch == 1 && n > batch && batch > 1 && trains_batch_norm(graph)) {
-    --steps_per_epoch_;
+  if (data.test.size() > 0) {
+    check_items("fit: test data", data.test, graph.value(graph.outputs[0]).type.shape[1]);
+  }
+  if (batches_.merges_last()) {
     note(
         concat("the last batch would hold one item, which batch normalization cannot train on: it joins the "
                "batch before it, of ",
-               batch + 1));
+               options.batch_size + 1));
   }
   lr_factor(0);  // an error of the schedule comes now
 }
@@ -189,51 +176,51 @@ void Fit::resume() {
   files_.write_metrics(progress_);
 }
 
-const Tensor& Fit::target() {
-  if (options_.loss.kind == LossKind::cross_entropy) return labels_;
-  const GraphData& graph = model_.impl().graph.ir();
-  const int64_t n = labels_.numel(), classes = graph.value(graph.outputs[0]).type.shape[1];
-  one_hot_ = Tensor({n, classes});
-  float* values = one_hot_.data<float>();
-  const int64_t* labels = std::as_const(labels_).data<int64_t>();
-  for (int64_t i = 0; i < n; ++i) values[i * classes + labels[i]] = 1;
-  return one_hot_;
+PlannedMemory Fit::planned_memory() {
+  const auto planned = [&](int64_t items) {
+    Shape input = data_.train.inputs.shape(), target{items};
+    input[0] = items;
+    if (options_.loss.kind == LossKind::mse) {
+      const GraphData& graph = model_.impl().graph.ir();
+      target = {items, graph.value(graph.outputs[0]).type.shape[1]};
+    }
+    return trainer_.planned_memory(input, target);
+  };
+  const int64_t n = data_.train.size(), batch = std::min(options_.batch_size, n);
+  PlannedMemory memory = planned(batch);
+  // The steps of a last batch of another size keep memory of their own.
+  if (const int64_t last = n - (batches_.per_epoch() - 1) * batch; last != batch) {
+    const PlannedMemory more = planned(last);
+    memory.activations += more.activations;
+    memory.workspace += more.workspace;
+  }
+  return memory;
 }
 
-double Fit::train_step(std::span<const int64_t> positions) {
+double Fit::train_step() {
   const auto start = Clock::now();
-  const uint64_t step = static_cast<uint64_t>(trainer_.steps());
-  model_.impl().arena.execute([&] {
-    make_batch(data_.train, positions, options_.augmentation,
-               Random::mix(Random::mix(options_.seed, /*stream=*/1), step), inputs_, labels_);
-  });
-  const double loss = trainer_.step(inputs_, target(), lr_factor(trainer_.steps()));
+  const Batch& batch = batches_.next();
+  const double loss = trainer_.step(batch.inputs, batches_.target(batch), lr_factor(trainer_.steps()));
   const double seconds = seconds_since(start);
+  const int64_t items = batch.labels.numel();
   progress_.seconds += seconds;
-  progress_.loss_sum += loss * static_cast<double>(positions.size());
+  progress_.loss_sum += loss * static_cast<double>(items);
   ++progress_.step;
   training_seconds_ += seconds;
-  images_ += static_cast<int64_t>(positions.size());
+  images_ += items;
   return loss;
 }
 
 bool Fit::train_epoch() {
-  const int64_t n = data_.train.size(), batch = options_.batch_size;
-  const uint64_t epoch = static_cast<uint64_t>(progress_.epoch);
-  const std::vector<int64_t> order =
-      shuffled(n, Random::mix(Random::mix(options_.seed, /*stream=*/0), epoch));
-  while (progress_.step < steps_per_epoch_) {
+  while (progress_.step < batches_.per_epoch()) {
     if (stop_asked()) return false;
-    const int64_t begin = progress_.step * batch;
-    const int64_t end = progress_.step + 1 == steps_per_epoch_ ? n : begin + batch;
-    const double loss =
-        train_step(std::span(order).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+    const double loss = train_step();
     if (options_.on_step) {
       options_.on_step(trainer_.steps(), total_steps(), static_cast<double>(images_) / training_seconds_,
                        loss);
     }
     const bool due = options_.checkpoint_steps > 0 && trainer_.steps() % options_.checkpoint_steps == 0;
-    if (due && progress_.step < steps_per_epoch_) files_.save_last(model_, trainer_, progress_);
+    if (due && progress_.step < batches_.per_epoch()) files_.save_last(model_, trainer_, progress_);
   }
   return !stop_asked();
 }
@@ -275,6 +262,8 @@ void Fit::finish_epoch() {
 FitResult Fit::run() {
   const auto start = Clock::now();
   resume();
+  if (options_.on_start) options_.on_start(planned_memory());
+  batches_.start(trainer_.steps(), total_steps());
   FitResult result;
   while (progress_.epoch < options_.epochs && !out_of_patience()) {
     if (!train_epoch()) {
@@ -305,8 +294,6 @@ FitResult Fit::run() {
 
 FitResult fit(Model& model, const Split& data, const FitOptions& options) {
   if (options.epochs < 1) fail("fit: epochs must be positive, got ", options.epochs);
-  if (options.batch_size < 1) fail("fit: the batch size must be positive, got ", options.batch_size);
-  if (data.train.size() == 0) fail("fit: there is no training data");
   return Fit(model, data, options).run();
 }
 

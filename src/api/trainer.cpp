@@ -80,6 +80,7 @@ struct Trainer::Impl {
   void check_batch(const Tensor& input, const Tensor& target) const;
   /// Checks the batch and has an executor for it.
   void prepare(const Tensor& input, const Tensor& target);
+  PlannedMemory planned_memory(const Shape& input, const Shape& target);
   double step(const Tensor& input, const Tensor& target, double lr_factor, Profiler* profiler);
   [[noreturn]] void fail_step(const Tensor& input, const Tensor& target) const;
 
@@ -227,6 +228,32 @@ void Trainer::Impl::prepare(const Tensor& input, const Tensor& given) {
   target_shape = given.shape();
 }
 
+PlannedMemory Trainer::Impl::planned_memory(const Shape& input, const Shape& given) {
+  if (revision != model.revision) build();
+  std::vector<Shape> shapes(graph.inputs.size());  // of the rate and the step's number
+  shapes[0] = input;
+  shapes[1] = given;
+  const auto bytes = [](const StateDict& state) {
+    size_t sum = 0;
+    for (const auto& [name, tensor] : state) sum += tensor.bytes();
+    return sum;
+  };
+  size_t parameter_bytes = 0;
+  for (const ValueInfo& value : model.graph.ir().values) {
+    const bool kept =
+        value.kind == ValueKind::parameter || (value.kind == ValueKind::state && value.in_state_dict);
+    if (kept) parameter_bytes += value.data.bytes();
+  }
+  size_t optimizer_bytes = bytes(buffers) + bytes(counters), workers = 1;
+  for (const Tensor& tensor : before) optimizer_bytes += tensor.bytes();
+  model.arena.execute([&] { workers = static_cast<size_t>(max_workers()); });
+  const Plan plan = make_batch_plan(graph, shapes);
+  return {.parameters = static_cast<int64_t>(parameter_bytes),
+          .optimizer = static_cast<int64_t>(optimizer_bytes),
+          .activations = static_cast<int64_t>(plan.arena_bytes),
+          .workspace = static_cast<int64_t>(plan.packed_bytes + plan.worker_bytes * workers)};
+}
+
 double Trainer::Impl::step(const Tensor& input, const Tensor& given, double lr_factor, Profiler* profiler) {
   prepare(input, given);
   rate_now = static_cast<float>(learning_rate(optimizer) * lr_factor);
@@ -272,6 +299,10 @@ Profile Trainer::profile(const Tensor& input, const Tensor& target, int runs) {
   Profiler profiler(impl_->executor->plan(), runs);
   for (int i = 0; i < runs; ++i) impl_->step(input, target, /*lr_factor=*/1, &profiler);
   return profiler.profile();
+}
+
+PlannedMemory Trainer::planned_memory(const Shape& input, const Shape& target) {
+  return impl_->planned_memory(input, target);
 }
 
 int64_t Trainer::steps() const {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "formats/csv_lines.hpp"
+#include "formats/skip.hpp"
 #include "pleat/data.hpp"
 
 namespace pleat {
@@ -64,21 +65,26 @@ void number_classes(const CsvLines& lines, const std::vector<std::string>& class
 
 }  // namespace
 
-Dataset read_csv(const std::filesystem::path& file) {
+Dataset read_csv(const std::filesystem::path& file, Skipped* skipped) {
   CsvLines lines(file);
   const std::vector<std::string> names = read_header(lines);
   const size_t features = names.size() - 1;
-  std::vector<float> values;
+  std::vector<float> values, item(features);
   std::vector<std::string> classes;
-  while (lines.next()) {
+  bool more = true;
+  const auto read_item = [&] {
+    more = lines.next();
+    if (!more) return;
     if (lines.fields().size() != names.size()) {
       lines.fail_line(lines.fields().size(), " fields, the header has ", names.size());
     }
-    for (size_t i = 0; i < features; ++i) values.push_back(lines.number(i, names[i]));
+    for (size_t i = 0; i < features; ++i) item[i] = lines.number(i, names[i]);
     if (lines.fields()[features].empty()) lines.fail_line("the class (last column) is missing");
+    values.insert(values.end(), item.begin(), item.end());
     classes.push_back(lines.fields()[features]);
-  }
-  if (classes.empty()) lines.fail_file("nothing follows the header");
+  };
+  while (more) formats::read_or_skip(skipped, read_item);
+  if (classes.empty()) lines.fail_file("nothing follows the header", skipped ? " that can be used" : "");
   Dataset data;
   number_classes(lines, classes, data);
   data.inputs = Tensor::from({data.size(), static_cast<int64_t>(features)}, values);

@@ -27,7 +27,14 @@ CsvLines::CsvLines(const std::filesystem::path& file) : name_(file.string()), te
 bool CsvLines::next() {
   while (position_ < text_.size()) {
     line_ = breaks_ + 1;
-    read_line();
+    begin_ = position_;
+    try {
+      read_line();
+    } catch (const Error&) {
+      position_ = std::min(text_.find('\n', begin_), text_.size() - 1) + 1;
+      breaks_ = line_;
+      throw;
+    }
     if (fields_.size() > 1 || !fields_[0].empty()) return true;
   }
   return false;

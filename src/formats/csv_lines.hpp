@@ -15,7 +15,7 @@ class CsvLines {
  public:
   explicit CsvLines(const std::filesystem::path& file);
 
-  /// The next line's fields; false at the end.
+  /// The next line's fields; false at the end. After an Error it goes on with the line after that one.
   bool next();
   const std::vector<std::string>& fields() const { return fields_; }
   /// A field of the line as a finite f32 number, or Error naming line and column. `column_name` may be empty.
@@ -39,6 +39,7 @@ class CsvLines {
 
   std::string name_, text_;
   size_t position_ = 0;
+  size_t begin_ = 0;    // of the line
   int64_t line_ = 0;    // where the fields begin, from 1
   int64_t breaks_ = 0;  // line breaks before position_
   std::vector<std::string> fields_;

@@ -63,7 +63,7 @@ fs::path find_idx(const fs::path& folder, const std::string& name, const std::st
   return {};
 }
 
-Split load_idx(const fs::path& folder) {
+Split load_idx(const fs::path& folder, Skipped* skipped) {
   const auto find = [&](const std::string& name, const char* type) {
     const fs::path path = find_idx(folder, name, type);
     if (path.empty()) fail("idx:", folder.string(), ": no ", name, "-", type, "-ubyte or .gz of it there");
@@ -71,14 +71,14 @@ Split load_idx(const fs::path& folder) {
   };
   const auto read = [&](const std::string& part) {
     const fs::path images = find(part + "-images", "idx3");
-    return read_idx(images, find(part + "-labels", "idx1"));
+    return read_idx(images, find(part + "-labels", "idx1"), skipped);
   };
   Split split{read("train"), read("t10k")};
   split.train.classes = split.test.classes = std::max(split.train.classes, split.test.classes);
   return split;
 }
 
-Split load_cifar10(const fs::path& given) {
+Split load_cifar10(const fs::path& given, Skipped* skipped) {
   const fs::path inside = given / "cifar-10-batches-bin";
   const fs::path folder = fs::is_directory(inside) ? inside : given;
   std::vector<fs::path> train;
@@ -91,7 +91,7 @@ Split load_cifar10(const fs::path& given) {
     }
   }
   if (!missing.empty()) fail("cifar10:", given.string(), ": missing there:", missing);
-  return {read_cifar10(train), read_cifar10(test)};
+  return {read_cifar10(train, skipped), read_cifar10(test, skipped)};
 }
 
 void check_same_items(const Split& split, std::string_view spec) {
@@ -101,23 +101,23 @@ void check_same_items(const Split& split, std::string_view spec) {
   }
 }
 
-Split load(std::string_view spec) {
+Split load(std::string_view spec, Skipped* skipped) {
   const size_t colon = spec.find(':');
   const std::string_view kind = spec.substr(0, colon);
   const fs::path path = colon == std::string_view::npos ? "" : spec.substr(colon + 1);
-  if (spec == "digits") return stratified(read_digits(find_digits()), spec);
+  if (spec == "digits") return stratified(read_digits(find_digits(), skipped), spec);
   if (!path.empty()) {
-    if (kind == "csv") return stratified(read_csv(path), spec);
-    if (kind == "idx") return load_idx(path);
-    if (kind == "cifar10") return load_cifar10(path);
+    if (kind == "csv") return stratified(read_csv(path, skipped), spec);
+    if (kind == "idx") return load_idx(path, skipped);
+    if (kind == "cifar10") return load_cifar10(path, skipped);
   }
   fail("data '", spec, "' is unknown: digits, csv:FILE, idx:DIR or cifar10:DIR are needed");
 }
 
 }  // namespace
 
-Split load_data(std::string_view spec) {
-  Split split = load(spec);
+Split load_data(std::string_view spec, Skipped* skipped) {
+  Split split = load(spec, skipped);
   check_same_items(split, spec);
   return split;
 }

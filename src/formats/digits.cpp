@@ -1,18 +1,22 @@
 #include <cmath>
 
 #include "formats/csv_lines.hpp"
+#include "formats/skip.hpp"
 #include "pleat/data.hpp"
 
 namespace pleat {
 
-Dataset read_digits(const std::filesystem::path& file) {
+Dataset read_digits(const std::filesystem::path& file, Skipped* skipped) {
   constexpr int64_t side = 8, classes = 10;
   constexpr size_t pixels = side * side;
   constexpr float brightest = 16;
   formats::CsvLines lines(file);
-  std::vector<float> values;
+  std::vector<float> values, item(pixels);
   std::vector<int64_t> labels;
-  while (lines.next()) {
+  bool more = true;
+  const auto read_item = [&] {
+    more = lines.next();
+    if (!more) return;
     if (lines.fields().size() != pixels + 1) {
       lines.fail_line(lines.fields().size(), " fields, ", pixels, " pixels and the digit are needed");
     }
@@ -21,15 +25,17 @@ Dataset read_digits(const std::filesystem::path& file) {
       if (value < 0 || value > brightest) {
         lines.fail_line("pixel ", i + 1, " must be from 0 to ", brightest, ", got ", value);
       }
-      values.push_back(value / brightest);
+      item[i] = value / brightest;
     }
     const float digit = lines.number(pixels);
     if (!(digit >= 0 && digit < classes) || digit != std::floor(digit)) {
       lines.fail_line("the digit must be from 0 to 9, got ", digit);
     }
+    values.insert(values.end(), item.begin(), item.end());
     labels.push_back(static_cast<int64_t>(digit));
-  }
-  if (labels.empty()) lines.fail_file("the file is empty");
+  };
+  while (more) formats::read_or_skip(skipped, read_item);
+  if (labels.empty()) lines.fail_file(skipped ? "no line can be used" : "the file is empty");
   const auto items = static_cast<int64_t>(labels.size());
   return {Tensor::from({items, 1, side, side}, values), Tensor::from({items}, labels), classes};
 }

@@ -298,7 +298,7 @@ TEST_CASE("fit on bad data says what is wrong, and keeps the last checkpoint") {
   data.train.inputs.data<float>()[100] = NAN;
   options.epochs = 2;
   options.resume = true;
-  CHECK(contains(fault(model, data, options), "input holds nan"));
+  CHECK(contains(fault(model, data, options), "training data: the input of item 2 holds nan"));
   CHECK((read_bytes(folder / "last.safetensors") == before));
 
   data.train.labels.data<int64_t>()[17] = 3;
@@ -306,6 +306,9 @@ TEST_CASE("fit on bad data says what is wrong, and keeps the last checkpoint") {
   data = small_split();
   data.test.labels.data<int64_t>()[2] = -1;
   CHECK(contains(fault(model, data, options), "test data: label -1 at position 2"));
+  data = small_split();
+  data.test.inputs.data<float>()[36] = INFINITY;
+  CHECK(contains(fault(model, data, options), "test data: the input of item 1 holds inf"));
   CHECK(contains(fault(model, {}, options), "no training data"));
 }
 

@@ -1,12 +1,17 @@
-// A run allocates nothing: neither in inference nor in training. The whole test program's malloc counts.
+// A run allocates nothing: neither in inference nor in training; and a training step takes the memory that
+// was planned. The whole test program's malloc and mmap count.
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
 
 #include "pleat/model.hpp"
 #include "pleat/models.hpp"
+#include "pleat/train.hpp"
 #include "support/model_tools.hpp"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -18,7 +23,14 @@
 #if PLEAT_COUNTS_ALLOCATIONS
 namespace {
 std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> large_bytes{0};  // in pieces that only tensors and plans have; mapped ones that are left
+
+void count(size_t size) {
+  constexpr size_t kLarge = 16 << 10;
+  ++allocations;
+  if (size >= kLarge) large_bytes += static_cast<int64_t>(size);
 }
+}  // namespace
 
 extern "C" {
 void* __libc_malloc(size_t size);
@@ -26,16 +38,24 @@ void* __libc_calloc(size_t count, size_t size);
 void* __libc_memalign(size_t alignment, size_t size);
 
 void* malloc(size_t size) {
-  ++allocations;
+  count(size);
   return __libc_malloc(size);
 }
-void* calloc(size_t count, size_t size) {
-  ++allocations;
-  return __libc_calloc(count, size);
+void* calloc(size_t number, size_t size) {
+  count(number * size);
+  return __libc_calloc(number, size);
 }
 void* aligned_alloc(size_t alignment, size_t size) {
-  ++allocations;
+  count(size);
   return __libc_memalign(alignment, size);
+}
+void* mmap(void* address, size_t size, int protection, int flags, int file, off_t offset) {
+  large_bytes += static_cast<int64_t>(size);
+  return reinterpret_cast<void*>(syscall(SYS_mmap, address, size, protection, flags, file, offset));
+}
+int munmap(void* address, size_t size) {
+  large_bytes -= static_cast<int64_t>(size);
+  return static_cast<int>(syscall(SYS_munmap, address, size));
 }
 }
 #endif
@@ -64,6 +84,48 @@ TEST_CASE("executor: a run allocates nothing") {
       INFO(name, " ", training);
       CHECK(fewest == 0);
     }
+  }
+#else
+  MESSAGE("skipped: a sanitizer owns malloc in this build");
+#endif
+}
+
+TEST_CASE("trainer: a step takes the memory that was planned") {
+#if PLEAT_COUNTS_ALLOCATIONS
+  struct Case {
+    std::string name;
+    Optimizer optimizer;
+    Shape input;
+  };
+  // What the task scheduler keeps is there before anything is measured.
+  Model first(models::build("resnet20"), {.threads = 2});
+  Trainer(first, {}, {}).step(test::random_tensor({8, 3, 32, 32}, 1), Tensor({8}, DType::i64));
+  for (const auto& [name, optimizer, input] :
+       {Case{"resnet20", {SGD{}}, {32, 3, 32, 32}}, Case{"mobilenetv2", {Adam{}}, {4, 3, 64, 64}},
+        Case{"resnet18", {SGD{.momentum = 0}}, {2, 3, 64, 64}}}) {
+    CAPTURE(name);
+    Model model(models::build(name), {.threads = 2});
+    const Tensor inputs = test::random_tensor(input, 1), labels(Shape{input[0]}, DType::i64);
+    Trainer trainer(model, {}, optimizer);
+    const PlannedMemory planned = trainer.planned_memory(inputs.shape(), labels.shape());
+    const int64_t planning = large_bytes;  // with what the plan itself took
+    trainer.step(inputs, labels);
+    const int64_t stepped = large_bytes - planning;
+    CAPTURE(planned.optimizer);
+    CAPTURE(planned.activations);
+    CAPTURE(planned.workspace);
+    const auto taken = static_cast<double>(planned.activations + planned.workspace);
+    CHECK(static_cast<double>(stepped) >= taken * 0.98);
+    CHECK(static_cast<double>(stepped) <= taken * 1.05 + 1e6);  // pages, the plan's own lists
+    int64_t weights = 0;
+    for (const auto& [unused, tensor] : model.state_dict()) weights += static_cast<int64_t>(tensor.bytes());
+    CHECK(planned.parameters == weights);
+    int64_t state = 0;
+    for (const auto& [unused, tensor] : trainer.state_dict()) state += static_cast<int64_t>(tensor.bytes());
+    CHECK(planned.optimizer >= state - 8);  // the number of steps is no tensor of its own
+    CHECK(planned.optimizer <= state + weights / 10);
+    CHECK(planned.total() ==
+          planned.parameters + planned.optimizer + planned.activations + planned.workspace);
   }
 #else
   MESSAGE("skipped: a sanitizer owns malloc in this build");

@@ -134,3 +134,41 @@ TEST_CASE("csv: the tables that come with Pleat") {
   CHECK(wine.inputs.shape() == Shape{178, 13});
   CHECK(wine.classes == 3);
 }
+
+TEST_CASE("csv: broken lines are left out on request, and named") {
+  const TemporaryFolder folder;
+  const auto file = write_bytes(folder / "data.csv",
+                                "a,b,class\n1,2,0\n3,x,1\n4,5\n6,nan,1\n\"7,8,0\n9,10,1\n11,12,\n1e99,0,1\n"
+                                "\"13\"x,14,1\n15,16,0\n\"17,18,0\n\n");
+  CHECK_THROWS_WITH_AS(read_csv(file), doctest::Contains("line 3, column 2 (b): 'x' is not a number"), Error);
+  Skipped skipped;
+  const Dataset data = read_csv(file, &skipped);
+  CHECK(values<float>(data.inputs) == std::vector<float>{1, 2, 9, 10, 15, 16});
+  CHECK(values<int64_t>(data.labels) == std::vector<int64_t>{0, 1, 0});
+  CHECK(skipped.items == 8);
+  REQUIRE(skipped.reasons.size() == 8);
+  const char* places[] = {"line 3, column 2",    "line 4: 2 fields",  "line 5, column 2 (b): 'nan'",
+                          "line 6: text after",  "line 8: the class", "line 9, column 1",
+                          "line 10: text after", "line 12: the quote"};
+  for (size_t i = 0; i < 8; ++i) {
+    CAPTURE(skipped.reasons[i]);
+    CHECK(skipped.reasons[i].find("data.csv: ") != std::string::npos);
+    CHECK(skipped.reasons[i].find(places[i]) != std::string::npos);
+  }
+
+  Skipped all;
+  const auto broken = write_bytes(folder / "broken.csv", "a,class\nx,1\ny,0\n");
+  CHECK_THROWS_WITH_AS(read_csv(broken, &all), doctest::Contains("nothing follows the header that"), Error);
+  // Not one line's fault.
+  const auto header = write_bytes(folder / "header.csv", "1,2\n1,0\n2,1\n");
+  CHECK_THROWS_WITH_AS(read_csv(header, &all), doctest::Contains("header"), Error);
+
+  std::string line;
+  for (int i = 0; i < 64; ++i) line += "1,";
+  const auto digits =
+      write_bytes(folder / "digits.csv", line + "3\n" + line + "10\n17," + line + "\n" + line + "4");
+  CHECK_THROWS_WITH_AS(read_digits(digits), doctest::Contains("digits.csv: line 2"), Error);
+  Skipped pixels;
+  CHECK(values<int64_t>(read_digits(digits, &pixels).labels) == std::vector<int64_t>{3, 4});
+  CHECK(pixels.items == 2);
+}

@@ -136,3 +136,72 @@ TEST_CASE("cifar10: faults") {
   check(cifar_record(1, 1) + cifar_record(10, 1), "image 1: label 10");
   CHECK_THROWS_WITH_AS(read_cifar10({}), doctest::Contains("no files"), Error);
 }
+
+TEST_CASE("cifar10: broken records are left out on request, and named") {
+  const TemporaryFolder folder;
+  const std::array files{
+      write_bytes(folder / "1.bin", cifar_record(3, 0) + cifar_record(10, 1) + cifar_record(9, 2)),
+      write_bytes(folder / "2.bin", cifar_record(0, 51) + "cut")};
+  CHECK_THROWS_WITH_AS(read_cifar10(files),
+                       doctest::Contains("2.bin: not CIFAR-10's binary layout, or truncated"), Error);
+  Skipped skipped;
+  const Dataset data = read_cifar10(files, &skipped);
+  CHECK(data.inputs.shape() == Shape{3, 3, 32, 32});
+  const auto labels = data.labels.span<int64_t>();
+  CHECK(std::vector<int64_t>(labels.begin(), labels.end()) == std::vector<int64_t>{3, 9, 0});
+  CHECK(data.inputs.span<float>()[3072] == 2 / 255.0f);
+  CHECK(skipped.items == 2);
+  REQUIRE(skipped.reasons.size() == 2);
+  CHECK(skipped.reasons[0].find("2.bin: ") != std::string::npos);
+  CHECK(skipped.reasons[0].find("image 1 has 3 of 3073 bytes") != std::string::npos);
+  CHECK(skipped.reasons[1].find("1.bin: image 1: label 10") != std::string::npos);
+
+  const std::array useless{write_bytes(folder / "3.bin", cifar_record(11, 0))};
+  CHECK_THROWS_WITH_AS(read_cifar10(useless, &skipped), doctest::Contains("3.bin: no image"), Error);
+}
+
+TEST_CASE("idx: a file that ends too early gives what it has on request, and is named") {
+  const TemporaryFolder folder;
+  const std::string bytes = idx({9, 8, 8}, noise(9 * 64)), names = idx({9}, {0, 1, 2, 3, 4, 5, 6, 7, 8});
+  const Path labels = write_bytes(folder / "labels", names);
+  const Path plain = write_bytes(folder / "images", bytes.substr(0, 16 + 5 * 64 + 7));
+  const std::string whole_gzip = read_bytes(write_gzip(folder / "whole.gz", bytes));
+  const Path packed = write_bytes(folder / "images.gz", whole_gzip.substr(0, whole_gzip.size() / 2));
+  for (const Path& images : {plain, packed}) {
+    CAPTURE(images);
+    CHECK_THROWS_WITH_AS(read_idx(images, labels), doctest::Contains("truncated"), Error);
+    Skipped skipped;
+    const Dataset data = read_idx(images, labels, &skipped);
+    const int64_t n = data.size();
+    if (images == plain) CHECK(n == 5);
+    CHECK(n >= 3);
+    CHECK(n < 9);
+    CHECK(data.inputs.shape() == Shape{n, 1, 8, 8});
+    CHECK(data.labels.span<int64_t>().back() == n - 1);
+    CHECK(data.classes == n);
+    const auto last = static_cast<unsigned char>(bytes[static_cast<size_t>(16 + n * 64 - 1)]);
+    CHECK(data.inputs.span<float>().back() == static_cast<float>(last) / 255.0f);
+    CHECK(skipped.items == 9 - n);
+    REQUIRE(skipped.reasons.size() == 1);
+    CHECK(skipped.reasons[0] == images.string() + ": truncated at item " + std::to_string(n) + " of 9");
+  }
+
+  // Too few labels; only the checksum gone; a header alone; damage, which may be anywhere.
+  Skipped skipped;
+  const Path images = write_bytes(folder / "images", bytes);
+  const Path few = write_bytes(folder / "few", names.substr(0, names.size() - 2));
+  CHECK(read_idx(images, few, &skipped).size() == 7);
+  CHECK(skipped.items == 2);
+  const Path unsure = write_bytes(folder / "images.gz", whole_gzip.substr(0, whole_gzip.size() - 3));
+  CHECK(read_idx(unsure, labels, &skipped).size() == 9);
+  CHECK(skipped.items == 2);
+  CHECK(skipped.reasons.back().find("images.gz: truncated") != std::string::npos);
+  const Path none = write_bytes(folder / "none", bytes.substr(0, 16));
+  CHECK_THROWS_WITH_AS(read_idx(none, labels, &skipped), doctest::Contains("none: no image"), Error);
+  const Path huge = write_bytes(folder / "huge", idx({9, 65535, 65535}, "few"));
+  CHECK_THROWS_WITH_AS(read_idx(huge, labels, &skipped), doctest::Contains("huge: no image"), Error);
+  std::string damaged = whole_gzip;
+  damaged[damaged.size() - 6] ^= 1;  // of the checksum
+  CHECK_THROWS_WITH_AS(read_idx(write_bytes(folder / "damaged.gz", damaged), labels, &skipped),
+                       doctest::Contains("damaged"), Error);
+}

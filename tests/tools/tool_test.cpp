@@ -53,8 +53,9 @@ TEST_CASE("help names every option of the contract") {
   const std::vector<std::pair<std::string, std::vector<std::string>>> commands = {
       {"train",
        {"MODEL", "--data", "--epochs", "--batch", "--lr", "--optimizer", "--schedule", "--seed", "--threads",
-        "--out", "--resume", "--hidden", "--json"}},
-      {"eval", {"MODEL", "--weights", "--data", "--unfolded", "--json"}},
+        "--out", "--resume", "--hidden", "--config", "--set", "--seeds", "--find-lr", "--skip-broken",
+        "--json"}},
+      {"eval", {"MODEL", "--weights", "--data", "--skip-broken", "--unfolded", "--json"}},
       {"fold", {"MODEL", "--weights", "--data"}},
       {"run", {"MODEL", "--weights", "--input", "--output-dir"}},
       {"bench",
