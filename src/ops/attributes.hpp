@@ -380,6 +380,13 @@ struct ConvChannelsLast {
   bool planar = false;   ///< x is (N, C, H, W) still: a network's first convolution reads it as it comes
   bool global_average = false;  ///< y is (N, 1, 1, C), the mean over the plane
 };
+/// x, weight (C, in, 1, 1), bias? (C), depthwise weight (C, 1, kh, kw), its bias? (C) -> y: a depthwise
+/// convolution of what one of single pixels makes; the weights are constant
+struct ExpandDepthwiseChannelsLast {
+  Epilogue expand;  ///< of the first
+  Window window;
+  Epilogue epilogue;
+};
 struct MaxPoolChannelsLast {
   Window window;
   bool ceil_mode = false;
@@ -430,18 +437,20 @@ struct AdamUpdate {
 };
 
 /// The op list.
-using AnyOp = std::variant<
-    Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose, ConvInputGradient,
-    ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate, ActivateGradient, Unary,
-    UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce, ReduceGradient, ArgReduce, LayerNorm,
-    LayerNormGradient, LocalResponseNorm, LocalResponseNormGradient, MatMul, MatMulGradient, Einsum, Add,
-    Concat, Slice, SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,
-    TileGradient, StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
-    ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth, FoldDepth,
-    Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
-    GlobalAvgPoolGradient, ConvChannelsLast, MaxPoolChannelsLast, AvgPoolChannelsLast,
-    GlobalAvgPoolChannelsLast, Softmax, SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
-    MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
+using AnyOp =
+    std::variant<Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose,
+                 ConvInputGradient, ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate,
+                 ActivateGradient, Unary, UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce,
+                 ReduceGradient, ArgReduce, LayerNorm, LayerNormGradient, LocalResponseNorm,
+                 LocalResponseNormGradient, MatMul, MatMulGradient, Einsum, Add, Concat, Slice, SliceGradient,
+                 Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile, TileGradient,
+                 StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
+                 ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth,
+                 FoldDepth, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient,
+                 GlobalAvgPool, GlobalAvgPoolGradient, ConvChannelsLast, ExpandDepthwiseChannelsLast,
+                 MaxPoolChannelsLast, AvgPoolChannelsLast, GlobalAvgPoolChannelsLast, Softmax,
+                 SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError,
+                 MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 /// One op's attributes. Copied, moved and destroyed in one place: a variant this wide is much code.
 class Attributes : public AnyOp {

@@ -2,6 +2,7 @@
 // for as long as each step has such a form; where one has none, its inputs are transposed back.
 //   Before: y = conv(x), z = max_pool(y)             After: y' = conv_channels_last(transpose(x)),
 //   z' = max_pool_channels_last(y'), z = transpose(z')
+//   Before: y = depthwise_conv(conv_1x1(x))          After: y' = expand_depthwise_channels_last(x')
 // The step in the place of each node keeps its name and its value, which is now in the other order.
 
 #include <algorithm>
@@ -16,7 +17,7 @@ namespace pleat {
 namespace {
 
 const std::vector<int64_t> kToLast = {0, 2, 3, 1}, kToFirst = {0, 3, 1, 2};
-constexpr int64_t kFewChannels = 4, kShortSum = 64;
+constexpr int64_t kFewChannels = 4, kShortSum = 64, kFewTaps = 49;
 
 class Layout {
  public:
@@ -108,12 +109,38 @@ class Layout {
         input_of(node, 4) != kAbsent) {
       return false;
     }
+    if (joins_expansion(id, conv)) return true;
     ValueId residual = input_of(node, 3);
     ops::ConvChannelsLast moved{conv.window, conv.groups, conv.epilogue, precise_};
     moved.planar = !is_last(x) && conv.groups == 1 && shape(x)[1] <= kFewChannels;
     const ValueId from = moved.planar ? x : last(x);
     if (residual != kAbsent) residual = last(residual);
     return become(id, moved, {from, weight, bias, residual});
+  }
+
+  // A depthwise convolution takes in one of single pixels that nothing else reads: what lies between is the
+  // largest image of an inverted residual block.
+  bool joins_expansion(NodeId id, const ops::Conv& depthwise) {
+    const std::vector<ValueId> inputs = graph_.node(id).inputs;
+    const Shape& weight = shape(inputs[1]);
+    const NodeId producer = graph_.value(inputs[0]).producer;
+    if (producer < 0 || weight[0] != depthwise.groups || weight[1] != 1 || weight.product(2, 4) > kFewTaps ||
+        input_of(graph_.node(id), 3) != kAbsent || only_user(inputs[0]) == nullptr) {
+      return false;
+    }
+    const Node& before = graph_.node(producer);
+    const auto* expand = std::get_if<ops::ConvChannelsLast>(&before.attributes);
+    if (expand == nullptr || expand->groups != 1 || expand->planar || input_of(before, 3) != kAbsent ||
+        !is_pointwise(expand->window) || shape(before.inputs[1])[0] != depthwise.groups) {
+      return false;
+    }
+    return become(
+        id, ops::ExpandDepthwiseChannelsLast{expand->epilogue, depthwise.window, depthwise.epilogue},
+        {before.inputs[0], before.inputs[1], input_of(before, 2), inputs[1], input_of(graph_.node(id), 2)});
+  }
+  static bool is_pointwise(const ops::Window& window) {
+    const std::array<int64_t, 2> one = {1, 1}, none = {0, 0};
+    return window.kernel == one && window.stride == one && window.pad_begin == none && window.pad_end == none;
   }
 
   bool convert(NodeId id, const ops::MaxPool& pool) {

@@ -61,6 +61,7 @@ class Batch {
   }
   bool keeps(const Node& node, const ops::Conv&) const { return layer(node) && input_of(node, 4) == kAbsent; }
   bool keeps(const Node& node, const ops::ConvChannelsLast&) const { return layer(node); }
+  bool keeps(const Node& node, const ops::ExpandDepthwiseChannelsLast&) const { return along(node, -1); }
   bool keeps(const Node& node, const ops::Linear&) const { return layer(node) && rank(node) > 1; }
   bool keeps(const Node& node, const ops::MaxPool& pool) const {
     return all_have(node) && !pool.with_indices;

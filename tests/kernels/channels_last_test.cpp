@@ -44,7 +44,9 @@ TEST_CASE("channels_last.product: every height and width of a tile, any places i
   for_each_isa([](const KernelTable<float>& table) {
     const auto& exact = kernels::reference_table<double>();
     Random random(seed());
-    for (int64_t rows = 0; rows <= 31; ++rows) {
+    std::vector<int64_t> heights = {95, 97, 250};
+    for (int64_t rows = 0; rows <= 31; ++rows) heights.push_back(rows);
+    for (const int64_t rows : heights) {
       for (const int64_t columns : {1, 7, 8, 15, 16, 17, 31, 32, 33, 70}) {
         const int64_t taps = 1 + static_cast<int64_t>(random.below(3));
         const int64_t depth = 1 + static_cast<int64_t>(random.below(20));
@@ -126,20 +128,21 @@ TEST_CASE("channels_last.depthwise: every window, width and number of channels")
           CAPTURE(channels);
           CAPTURE(columns);
           const int64_t outputs = (columns + 2 * w.pad - (w.kernel - 1) * w.dilation - 1) / w.stride + 1;
-          const int64_t stride = channels + 2, rows = static_cast<int64_t>(random.below(4));
+          const int64_t x_stride = channels + 3, stride = channels + 2;
+          const int64_t rows = static_cast<int64_t>(random.below(4));
           const auto x_rows = places(random, rows, 100), weight_rows = places(random, rows, 50);
-          const auto x = uniform(random, columns * stride + 100);
+          const auto x = uniform(random, columns * x_stride + 100);
           const auto weights = uniform(random, w.kernel * stride + 50);
           const auto wide_x = widen(x), wide_weights = widen(weights);
           const Epilogues e(random, outputs, channels, stride);
           Guarded<float> y(outputs * stride);
           std::vector<double> expected(static_cast<size_t>(outputs * stride), Guarded<float>::kUnwritten);
-          table.channels_last.depthwise({outputs, channels, stride, w.kernel, w.stride, w.dilation, w.pad,
-                                         columns, rows, x.data(), x_rows.data(), weights.data(),
+          table.channels_last.depthwise({outputs, channels, x_stride, stride, w.kernel, w.stride, w.dilation,
+                                         w.pad, columns, rows, x.data(), x_rows.data(), weights.data(),
                                          weight_rows.data(), y.data(), &e.narrow});
-          exact.channels_last.depthwise({outputs, channels, stride, w.kernel, w.stride, w.dilation, w.pad,
-                                         columns, rows, wide_x.data(), x_rows.data(), wide_weights.data(),
-                                         weight_rows.data(), expected.data(), &e.wide});
+          exact.channels_last.depthwise({outputs, channels, x_stride, stride, w.kernel, w.stride, w.dilation,
+                                         w.pad, columns, rows, wide_x.data(), x_rows.data(),
+                                         wide_weights.data(), weight_rows.data(), expected.data(), &e.wide});
           CHECK(y.intact());
           CHECK(max_error(y.values(), expected) <= 1e-6);
         }

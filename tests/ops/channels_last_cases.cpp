@@ -49,6 +49,22 @@ OpCase conv_case(const Shape& x, int64_t channels, int64_t kernel, const Options
           {{given}, constant({channels, x[3] / o.groups, kernel, kernel}), bias, residual}};
 }
 
+// x (N, H, W, C)
+OpCase expand_depthwise_case(const Shape& x, int64_t channels, int64_t kernel, const Options& o = {}) {
+  ops::ExpandDepthwiseChannelsLast conv;
+  conv.expand = {Activation::leaky_relu, 0.1};
+  conv.epilogue = {o.activation, 0.1};
+  conv.window = {{kernel, kernel}, {o.stride, o.stride}, {o.dilation, o.dilation}};
+  conv.window.pad_begin = {o.pad, o.pad};
+  conv.window.pad_end = {o.pad + o.more_pad_end, o.pad};
+  const CaseInput bias{.shape = {channels}, .absent = !o.bias};
+  return {concat("expand_depthwise_channels_last ", x.str(), " to ", channels, ", kernel ", kernel,
+                 ", stride ", o.stride, ", dilation ", o.dilation, ", pad ", o.pad, "+", o.more_pad_end,
+                 o.bias ? ", bias" : "", ", activation ", static_cast<int>(o.activation)),
+          conv,
+          {{x}, constant({channels, x[3], 1, 1}), bias, constant({channels, 1, kernel, kernel}), bias}};
+}
+
 }  // namespace
 
 std::vector<OpCase> channels_last_cases() {
@@ -89,6 +105,13 @@ std::vector<OpCase> channels_last_cases() {
       conv_case({1, 12, 10, 16}, 16, 5, {.dilation = 2, .groups = 16, .pad = 4}),
       conv_case({1, 3, 2, 4}, 4, 5, {.groups = 4, .pad = 2}),
       conv_case({2, 28, 28, 48}, 48, 3, {.groups = 48, .pad = 1, .activation = Activation::relu6}),
+      // Expanded first: few channels, blocks of them, bands of rows that share some, and one row.
+      expand_depthwise_case({2, 9, 8, 5}, 3, 3, {.pad = 1}),
+      expand_depthwise_case({1, 7, 7, 24}, 70, 5, {.pad = 2, .activation = Activation::silu}),
+      expand_depthwise_case({1, 60, 50, 4}, 44, 3, {.stride = 2, .pad = 1, .bias = false}),
+      expand_depthwise_case({2, 45, 70, 3}, 33, 3, {.pad = 1, .more_pad_end = 1}),
+      expand_depthwise_case({1, 40, 64, 4}, 35, 3, {.stride = 3, .dilation = 2}),
+      expand_depthwise_case({1, 1, 6, 4}, 20, 3, {.pad = 3}),
   };
   for (const Activation activation : {Activation::relu6, Activation::leaky_relu, Activation::sigmoid,
                                       Activation::hardswish, Activation::tanh}) {

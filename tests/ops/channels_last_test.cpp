@@ -30,6 +30,17 @@ ops::Attributes channels_first_op(const ops::Attributes& attributes) {
   return ops::GlobalAvgPool{/*keep_dims=*/true};
 }
 
+// What a case stands for, in (N, C, H, W).
+ValueId add_channels_first(GraphData& graph, const ops::Attributes& attributes,
+                           const std::vector<ValueId>& inputs) {
+  const auto* both = std::get_if<ops::ExpandDepthwiseChannelsLast>(&attributes);
+  if (both == nullptr) return add_node(graph, "first", channels_first_op(attributes), inputs)[0];
+  const ValueId expanded =
+      add_node(graph, "expand", ops::Conv{{}, 1, both->expand}, {inputs[0], inputs[1], inputs[2]})[0];
+  const ops::Conv depthwise{both->window, graph.value(inputs[3]).type.shape[0], both->epilogue};
+  return add_node(graph, "first", depthwise, {expanded, inputs[3], inputs[4]})[0];
+}
+
 // In double, where nothing but the order of the sums tells the two apart.
 TEST_CASE("channels-last ops agree with the ops on (N, C, H, W)") {
   for (const test::OpCase& one : test::channels_last_cases()) {
@@ -58,7 +69,7 @@ TEST_CASE("channels-last ops agree with the ops on (N, C, H, W)") {
                             : value);
     }
     const ValueId y = add_node(graph, "last", one.attributes, last)[0];
-    ValueId z = add_node(graph, "first", channels_first_op(one.attributes), first)[0];
+    ValueId z = add_channels_first(graph, one.attributes, first);
     if (conv != nullptr && conv->global_average) {
       z = add_node(graph, "average", ops::GlobalAvgPool{/*keep_dims=*/true}, {z})[0];
     }

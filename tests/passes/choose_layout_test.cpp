@@ -43,7 +43,9 @@ TEST_CASE("choose_layout: a built-in network is channels last between its edges"
     const GraphData& graph = model.graph().ir();
     const GraphData fast = prepared(graph);
     CHECK(count<ops::Conv>(fast) == 0);
-    CHECK(count<ops::ConvChannelsLast>(fast) == count<ops::Conv>(graph));
+    const int joined = count<ops::ExpandDepthwiseChannelsLast>(fast);
+    CHECK(count<ops::ConvChannelsLast>(fast) + 2 * joined == count<ops::Conv>(graph));
+    CHECK(joined == (name == "mobilenetv2" ? 16 : 0));
     CHECK(count<ops::Transpose>(fast) == 0);  // the first convolution reads the image as it comes
     Shape x = graph.value(graph.inputs[0]).type.shape;
     x[0] = 2;
@@ -178,6 +180,42 @@ TEST_CASE("choose_layout: a short convolution takes the average of its plane its
     graph.output_names = {"y"};
     CHECK(count<ops::GlobalAvgPoolChannelsLast>(prepared(graph)) == 0);
     check_same(graph, test::random_tensor({3, 3, 9, 8}, 4));
+  }
+}
+
+TEST_CASE("choose_layout: a depthwise convolution takes in one of single pixels that it alone reads") {
+  struct Case {
+    const char* name;
+    int64_t kernel, stride, groups;  // of the first
+    int64_t multiplier;              // the second's outputs a channel
+    bool read_twice, joined;
+  };
+  const Case cases[] = {
+      {"both as they must be", 1, 1, 1, 1, false, true}, {"a first kernel of 3x3", 3, 1, 1, 1, false, false},
+      {"a first stride of 2", 1, 2, 1, 1, false, false}, {"groups in the first", 1, 1, 2, 1, false, false},
+      {"two of each channel", 1, 1, 1, 2, false, false}, {"another reader", 1, 1, 1, 1, true, false},
+  };
+  for (const Case& one : cases) {
+    CAPTURE(std::string(one.name));
+    GraphData graph;
+    const ValueId x = add_input(graph, "x", {DType::f32, {2, 6, 9, 8}});
+    const ops::Conv first{{{one.kernel, one.kernel}, {one.stride, one.stride}}, one.groups, {}};
+    const Shape first_shape{6, 6 / one.groups, one.kernel, one.kernel};
+    const ValueId w1 = add_constant(graph, "w1", test::random_tensor(first_shape, 2));
+    const ValueId b1 = add_constant(graph, "b1", test::random_tensor({6}, 3));
+    const ValueId w2 = add_constant(graph, "w2", test::random_tensor({6 * one.multiplier, 1, 3, 3}, 5));
+    const ValueId y = add_node(graph, "first", first, {x, w1, b1})[0];
+    const ValueId relu = add_node(graph, "relu", ops::Activate{}, {y})[0];
+    const ops::Conv second{{{3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, 6, {}};
+    graph.outputs = add_node(graph, "second", second, {relu, w2});
+    graph.output_names = {"y"};
+    if (one.read_twice) {
+      graph.outputs.push_back(relu);
+      graph.output_names.push_back("relu");
+    }
+    CHECK(count<ops::ExpandDepthwiseChannelsLast>(prepared(graph)) == (one.joined ? 1 : 0));
+    CHECK(count<ops::ConvChannelsLast>(prepared(graph)) == (one.joined ? 0 : 2));
+    check_same(graph, test::random_tensor({2, 6, 9, 8}, 4));
   }
 }
 

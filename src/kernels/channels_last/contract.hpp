@@ -37,14 +37,14 @@ struct WindowRow {
   int64_t y_stride;
 };
 
-/// A row of outputs with a weight of their own for each channel: y[q*pixel_stride + c] = act(sum over r <
-/// rows, k < kernel of x[x_rows[r] + column*pixel_stride + c] * weights[weight_rows[r] + k*pixel_stride + c]
+/// A row of outputs with a weight of their own for each channel: y[q*y_stride + c] = act(sum over r < rows,
+/// k < kernel of x[x_rows[r] + column*x_stride + c] * weights[weight_rows[r] + k*y_stride + c]
 ///   + column_bias[c] + residual), column = q*stride - pad + k*dilation, those outside [0, columns) left out.
 /// Each sum runs over r, then k, in order. The residual has y's stride, and is not y itself.
 template <class T>
 struct DepthwiseRow {
   int64_t outputs, channels;
-  int64_t pixel_stride;  ///< in x, y and the weights
+  int64_t x_stride, y_stride;  ///< from pixel to pixel; y's is the weights' too
   int64_t kernel, stride, dilation, pad, columns;
   int64_t rows;  ///< of the window inside the image
   const T* x;

@@ -16,12 +16,12 @@ PLEAT_INLINE void depthwise_block(const DepthwiseRow<float>& d, const TileOutput
   unroll<Outputs>([&](auto i) PLEAT_LAMBDA_INLINE { sum[i] = Vec(0.0f); });
   for (int64_t r = 0; r < d.rows; ++r) {
     const float* weights = d.weights + d.weight_rows[r] + c;
-    const float* x = d.x + d.x_rows[r] + first * d.pixel_stride + c;
+    const float* x = d.x + d.x_rows[r] + first * d.x_stride + c;
     Vec w[Kernel];
-    unroll<Kernel>([&](auto k) PLEAT_LAMBDA_INLINE { w[k] = load(weights + k * d.pixel_stride); });
+    unroll<Kernel>([&](auto k) PLEAT_LAMBDA_INLINE { w[k] = load(weights + k * d.y_stride); });
     unroll<pixels>([&](auto p) PLEAT_LAMBDA_INLINE {
       if (Inner || (first + p >= 0 && first + p < d.columns)) {
-        const Vec pixel = load(x + p * d.pixel_stride);
+        const Vec pixel = load(x + p * d.x_stride);
         unroll<Kernel>([&](auto k) PLEAT_LAMBDA_INLINE {
           constexpr int from = decltype(p)::value - decltype(k)::value, i = from / Stride;
           if constexpr (from >= 0 && from % Stride == 0 && i < Outputs) {
@@ -35,20 +35,20 @@ PLEAT_INLINE void depthwise_block(const DepthwiseRow<float>& d, const TileOutput
     const Vec bias = load(out.column_bias + c);
     unroll<Outputs>([&](auto i) PLEAT_LAMBDA_INLINE { sum[i] += bias; });
   }
-  const int64_t place = q * d.pixel_stride + c;
+  const int64_t place = q * d.y_stride + c;
   if (out.residual != nullptr) {
     const float* residual = out.residual + place;
-    unroll<Outputs>([&](auto i) PLEAT_LAMBDA_INLINE { sum[i] += load(residual + i * d.pixel_stride); });
+    unroll<Outputs>([&](auto i) PLEAT_LAMBDA_INLINE { sum[i] += load(residual + i * d.y_stride); });
   }
   float* y = d.y + place;
   const Vec low(out.low), high(out.high);
   unroll<Outputs>([&](auto i) PLEAT_LAMBDA_INLINE {
-    store(y + i * d.pixel_stride, xsimd::min(high, xsimd::max(low, sum[i])));
+    store(y + i * d.y_stride, xsimd::min(high, xsimd::max(low, sum[i])));
   });
-  if (out.later) activate_block(out.activation, out.alpha, y, d.pixel_stride, Outputs, kLanes);
 }
 
-// Channels by cache lines. The last block of outputs and the last vector of channels make some values twice.
+// Channels by cache lines. The last block of outputs and the last vector of channels make some values twice;
+// activations that are more than bounds follow when a line's values are all there.
 template <int Outputs, int Kernel, int Stride>
 void depthwise_blocks(const DepthwiseRow<float>& d, const TileOutput& out) {
   constexpr int pixels = (Outputs - 1) * Stride + Kernel;
@@ -68,6 +68,10 @@ void depthwise_blocks(const DepthwiseRow<float>& d, const TileOutput& out) {
         }
       }
     }
+    if (out.later) {
+      const int64_t first = end - begin < kLanes ? end - kLanes : begin;
+      activate_block(out.activation, out.alpha, d.y + first, d.y_stride, d.outputs, end - first);
+    }
   }
 }
 
@@ -79,8 +83,8 @@ inline void depthwise_any(const DepthwiseRow<float>& d, const TileOutput& out, i
       for (int64_t k = 0; k < d.kernel; ++k) {
         const int64_t column = q * d.stride - d.pad + k * d.dilation;
         if (column < 0 || column >= d.columns) continue;
-        const float* x = d.x + d.x_rows[r] + column * d.pixel_stride + c;
-        const Vec w = load_n(d.weights + d.weight_rows[r] + k * d.pixel_stride + c, lanes);
+        const float* x = d.x + d.x_rows[r] + column * d.x_stride + c;
+        const Vec w = load_n(d.weights + d.weight_rows[r] + k * d.y_stride + c, lanes);
         sum[0][0] = xsimd::fma(load_n(x, lanes), w, sum[0][0]);
       }
     }
@@ -97,7 +101,7 @@ PLEAT_INLINE void depthwise_row(const DepthwiseRow<float>& d, const TileOutput& 
 }
 
 inline void depthwise(const DepthwiseRow<float>& d) {
-  const TileOutput out = tile_output(d.y, d.pixel_stride, false, d.epilogue);
+  const TileOutput out = tile_output(d.y, d.y_stride, false, d.epilogue);
   if (d.channels >= kLanes && d.dilation == 1) {
     if (d.kernel == 3 && d.stride == 1) return depthwise_row<3, 1>(d, out);
     if (d.kernel == 3 && d.stride == 2) return depthwise_row<3, 2>(d, out);

@@ -31,11 +31,11 @@ void depthwise(const DepthwiseRow<T>& d) {
         for (int64_t k = 0; k < d.kernel; ++k) {
           const int64_t column = q * d.stride - d.pad + k * d.dilation;
           if (column < 0 || column >= d.columns) continue;
-          sum += d.x[d.x_rows[r] + column * d.pixel_stride + c] *
-                 d.weights[d.weight_rows[r] + k * d.pixel_stride + c];
+          sum +=
+              d.x[d.x_rows[r] + column * d.x_stride + c] * d.weights[d.weight_rows[r] + k * d.y_stride + c];
         }
       }
-      d.y[q * d.pixel_stride + c] = gemm_finish(sum, q, c, d.epilogue);
+      d.y[q * d.y_stride + c] = gemm_finish(sum, q, c, d.epilogue);
     }
   }
 }

@@ -93,6 +93,17 @@ struct DepthwiseConv {
   void pack(const kernels::KernelTable<T>& kernels, const T* weight, T* packed) const;
   template <class T>
   void run(const Context<T>& context, const ConvOperands<T>& operands) const;
+
+  /// Rows of an image, `first` the first of them, and some of its channels.
+  template <class T>
+  struct Rows {
+    const T* data;
+    int64_t first, row_stride, pixel_stride;
+  };
+  /// Output row i of `channels`, whose weights, results and epilogue begin at these.
+  template <class T>
+  void run_row(const kernels::KernelTable<T>& kernels, int64_t i, int64_t channels, const Rows<T>& x,
+               const T* packed, T* y, const kernels::Epilogue<T>& epilogue) const;
 };
 
 }  // namespace pleat

@@ -1,0 +1,180 @@
+// y = depthwise(act(x weight^T + bias)), of channels-last data: what lies between is made for a band of rows
+// and a block of channels, and read again before it leaves the second cache.
+
+#include <algorithm>
+
+#include "base/format.hpp"
+#include "ops/channels_last/algorithms.hpp"
+#include "ops/window.hpp"
+
+namespace pleat {
+namespace {
+
+constexpr int64_t kBufferElements = 32 << 10;  // of what lies between, in the second cache
+constexpr int64_t kFewestChannels = 32;
+constexpr int64_t kTasks = 16;  // enough for the threads there may be
+constexpr int64_t kTaskMultiplyAdds = 1 << 19;
+
+// How one step is cut: each task makes `rows` output rows of `channels` channels.
+struct ExpandDepthwise {
+  DepthwiseConv depthwise;
+  int64_t inputs, nr;
+  int64_t channels, rows;
+
+  ExpandDepthwise(const ConvShape& shape, int64_t in_channels, int64_t panel)
+      : depthwise{shape}, inputs(in_channels), nr(panel) {
+    channels = round_up(shape.groups, nr);
+    rows = std::max<int64_t>(1, shape.out[0]);
+    while (buffer_elements() > kBufferElements && halve()) {
+    }
+    while (shape.batch * bands() * blocks() < kTasks &&
+           pixels() * channels * inputs >= 2 * kTaskMultiplyAdds && halve()) {
+    }
+  }
+
+  const ConvShape& shape() const { return depthwise.shape; }
+  int64_t bands() const { return divide_up(shape().out[0], rows); }
+  int64_t blocks() const { return divide_up(shape().groups, channels); }
+  int64_t pixels() const { return read_rows(rows) * shape().in[1]; }  // most that a task makes
+  int64_t buffer_elements() const { return pixels() * channels; }
+  int64_t expanding_elements() const { return round_up(shape().groups, nr) * inputs; }
+  int64_t packed_elements() const { return expanding_elements() + depthwise.packed_elements(); }
+
+  // Of the expanded image: the rows that `count` output rows from `first` on read.
+  int64_t first_row(int64_t first) const {
+    return std::clamp<int64_t>(first * shape().window.stride[0] - shape().window.pad_begin[0], 0,
+                               shape().in[0]);
+  }
+  int64_t last_row(int64_t first, int64_t count) const {
+    const ops::Window& w = shape().window;
+    const int64_t end = (first + count - 1) * w.stride[0] - w.pad_begin[0] + extent(w, 0);
+    return std::clamp<int64_t>(end, first_row(first), shape().in[0]);
+  }
+  int64_t read_rows(int64_t count) const {
+    const ops::Window& w = shape().window;
+    return std::min(shape().in[0], (count - 1) * w.stride[0] + extent(w, 0));
+  }
+
+ private:
+  // Rows that two bands share are made twice: channels are cut first.
+  bool halve() {
+    if (channels > std::max(nr, kFewestChannels)) {
+      channels = round_up(channels / 2, nr);
+    } else if (rows > 1) {
+      rows = divide_up(rows, 2);
+    } else {
+      return false;
+    }
+    return true;
+  }
+};
+
+struct ExpandDepthwiseChannelsLastOp {
+  using Attributes = ops::ExpandDepthwiseChannelsLast;
+  static constexpr std::string_view name = "expand_depthwise_channels_last";
+  static constexpr int packed_only = 1;
+
+  static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
+    const ops::Window pointwise;
+    const Shape expanded = conv_output(pointwise, 1, channels_first(in[0]->shape), in[1]->shape);
+    const Shape y = conv_output(attributes.window, expanded[1], expanded, in[3]->shape);
+    if (in[3]->shape[0] != expanded[1]) {
+      fail("conv: needs a depthwise weight of ", expanded[1], " channels, got ", in[3]->shape.str());
+    }
+    for (const size_t i : {size_t{2}, size_t{4}}) {
+      if (i < in.size() && in[i] != nullptr && in[i]->shape != Shape{y[1]}) {
+        fail("conv: needs a bias of ", Shape{y[1]}.str(), ", got ", in[i]->shape.str());
+      }
+    }
+    return {{in[0]->dtype, channels_last(y)}};
+  }
+
+  static ExpandDepthwise sizes(const Attributes& attributes, const Shape& x, const Shape& weight,
+                               const Shape& depthwise, int64_t nr) {
+    return {conv_shape(attributes.window, weight[0], x[0], plane_of(x), depthwise), weight[1], nr};
+  }
+  static ExpandDepthwise sizes(const Attributes& attributes, const InputTypes& in, DType compute) {
+    const int64_t nr = compute == DType::f64 ? kernels::active_table<double>().gemm.nr
+                                             : kernels::active_table<float>().gemm.nr;
+    return sizes(attributes, in[0]->shape, in[1]->shape, in[3]->shape, nr);
+  }
+  template <class T>
+  static ExpandDepthwise sizes(const Attributes& attributes, const Context<T>& context) {
+    return sizes(attributes, context.in_shape(0), context.in_shape(1), context.in_shape(3),
+                 context.kernels.gemm.nr);
+  }
+
+  // A worker's: places of the pixels that it reads, then what it makes of them.
+  static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
+    const ExpandDepthwise cut = sizes(attributes, in, compute);
+    return {0, static_cast<size_t>(round_up(cut.pixels(), 8)) * sizeof(int64_t) +
+                   static_cast<size_t>(cut.buffer_elements()) * size_of(compute)};
+  }
+  static size_t packed_bytes(const Attributes& attributes, const InputTypes& in, DType compute) {
+    return static_cast<size_t>(sizes(attributes, in, compute).packed_elements()) * size_of(compute);
+  }
+  template <class T>
+  static void pack(const Attributes& attributes, const Context<T>& context, T* packed) {
+    const ExpandDepthwise cut = sizes(attributes, context);
+    context.kernels.gemm.pack_b(cut.inputs, cut.shape().groups, context.in(1), 1, cut.inputs, packed);
+    cut.depthwise.pack(context.kernels, context.in(3), packed + cut.expanding_elements());
+  }
+
+  template <class T>
+  static void run(const Attributes& attributes, const Context<T>& context) {
+    const ExpandDepthwise cut = sizes(attributes, context);
+    const ConvShape& shape = cut.shape();
+    const T* const bias = context.in(2);
+    const T* const depthwise_bias = context.input_count() > 4 ? context.in(4) : nullptr;
+    const T* const depthwise_weights = context.packed() + cut.expanding_elements();
+    const int64_t tasks = shape.batch * cut.bands() * cut.blocks(), width = shape.in[1];
+    const int64_t work = cut.pixels() * cut.channels * (cut.inputs + shape.kernel_size()) / 32;
+    parallel_for(tasks, grain_for(work), [&](int64_t begin, int64_t end) {
+      auto* const pixels = context.template worker_workspace<int64_t>();
+      T* const expanded = reinterpret_cast<T*>(pixels + round_up(cut.pixels(), 8));
+      for (int64_t p = 0; p < cut.pixels(); ++p) pixels[p] = p * cut.inputs;
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t channel = i % cut.blocks() * cut.channels, image = i / cut.blocks() / cut.bands();
+        const int64_t channels = std::min(cut.channels, shape.groups - channel);
+        const int64_t row = i / cut.blocks() % cut.bands() * cut.rows;
+        const int64_t rows = std::min(cut.rows, shape.out[0] - row);
+        const int64_t top = cut.first_row(row), none = 0;
+        const kernels::Epilogue<T> e =
+            channels_last_epilogue<T>(attributes.expand, bias, nullptr, 0, 0, channel);
+        context.kernels.channels_last.product(
+            {.rows = (cut.last_row(row, rows) - top) * width,
+             .columns = channels,
+             .taps = 1,
+             .depth = cut.inputs,
+             .x = context.in(0) + (image * shape.in[0] + top) * width * cut.inputs,
+             .pixels = pixels,
+             .offsets = &none,
+             .weights = context.packed() + channel * cut.inputs,
+             .y = expanded,
+             .y_stride = channels,
+             .epilogue = &e});
+        for (int64_t r = row; r < row + rows; ++r) {
+          const int64_t pixel = (image * shape.out[0] + r) * shape.out[1];
+          cut.depthwise.run_row(context.kernels, r, channels, {expanded, top, width * channels, channels},
+                                depthwise_weights + channel, context.out(0) + pixel * shape.groups + channel,
+                                channels_last_epilogue<T>(attributes.epilogue, depthwise_bias, nullptr, pixel,
+                                                          shape.groups, channel));
+        }
+      }
+    });
+  }
+
+  static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {
+    const Shape& x = in[0]->shape;
+    return x.product(0, 3) * in[1]->shape.numel() + sizes(attributes, in, DType::f32).shape().multiply_adds();
+  }
+  static double work(const Attributes& attributes, const InputTypes& in) {
+    return static_cast<double>(multiply_adds(attributes, in)) / 16;
+  }
+};
+
+}  // namespace
+
+PLEAT_OP(ExpandDepthwiseChannelsLastOp)
+
+}  // namespace pleat
