@@ -12,8 +12,8 @@ namespace {
 
 // ---- Products
 
-// Rows x `columns` of y, at most Vecs vectors; pixels[i] is the place of row i in x. Meanwhile
-// the line of each step that is `ahead` of it in w is asked for.
+// Rows x `columns` of y, at most Vecs vectors; pixels[i] is the place of row i in x. More than two vectors
+// are neighbouring panels. Meanwhile the line of each step that is `ahead` of it in w is asked for.
 template <int Rows, int Vecs>
 void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float* w, int64_t ahead,
                   const TileOutput& out, int64_t columns) {
@@ -21,13 +21,14 @@ void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float
   unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
     unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = Vec(0.0f); });
   });
+  const int64_t panel = p.taps * p.depth * kGemmColumns;
   for (int64_t t = 0; t < p.taps; ++t) {
     const float* x[Rows];
     unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE { x[i] = p.x + pixels[i] + p.offsets[t]; });
     for (int64_t l = 0; l < p.depth; ++l, w += kGemmColumns) {
       __builtin_prefetch(w + ahead, 0, 2);
       Vec row[Vecs];
-      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { row[v] = load(w + v * kLanes); });
+      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { row[v] = load(w + v / 2 * panel + v % 2 * kLanes); });
       unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
         const Vec element(x[i][l]);
         unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = xsimd::fma(element, row[v], acc[i][v]); });
@@ -43,6 +44,7 @@ void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float
 
 inline constexpr int64_t kLineElements = 16;
 inline constexpr int64_t kPanelAhead = 64 << 10;  // elements of a panel that the second cache holds twice
+inline constexpr int64_t kActivatedRows = 96;     // of a panel, together: long loops hide what exp waits for
 
 using ProductTile = void (*)(const TapProduct<float>&, const int64_t*, const float*, int64_t,
                              const TileOutput&, int64_t);
@@ -53,9 +55,24 @@ PLEAT_INLINE ProductTile product_kernel(int64_t rows, std::integer_sequence<int,
   return kernels[rows - 1];
 }
 
+// One row takes four panels at a time, for enough independent sums.
+inline void product_row(const TapProduct<float>& p, const TileOutput& out) {
+  static constexpr ProductTile kernels[] = {product_tile<1, 2>, product_tile<1, 4>, product_tile<1, 6>,
+                                            product_tile<1, 8>};
+  constexpr int64_t most = std::size(kernels) * kGemmColumns;
+  for (int64_t j = 0; j < p.columns; j += most) {
+    const int64_t columns = p.columns - j < most ? p.columns - j : most;
+    const auto kernel = kernels[(columns - 1) / kGemmColumns];
+    kernel(p, p.pixels, p.weights + j * p.taps * p.depth, 0, at(out, 0, j), columns);
+  }
+}
+
 inline void product(const TapProduct<float>& p) {
   constexpr std::make_integer_sequence<int, kGemmRows> all_rows;
-  const TileOutput out = tile_output(p.y, p.y_stride, false, p.epilogue);
+  TileOutput out = tile_output(p.y, p.y_stride, false, p.epilogue);
+  if (p.rows == 1) return product_row(p, out);
+  const bool activate = out.later;
+  out.later = false;
   const int64_t tiles = (p.rows + kGemmRows - 1) / kGemmRows;
   for (int64_t j = 0; j < p.columns; j += kGemmColumns) {
     const int64_t columns = p.columns - j < kGemmColumns ? p.columns - j : kGemmColumns;
@@ -64,7 +81,7 @@ inline void product(const TapProduct<float>& p) {
     const bool fits = depth * kGemmColumns <= kPanelAhead;
     // The next panel comes from memory while the first tiles pass by this one: one of its lines each step.
     // Tiles of almost equal height: a last one of few rows would wait for its sums.
-    for (int64_t tile = 0, i = 0; tile < tiles; ++tile) {
+    for (int64_t tile = 0, i = 0, activated = 0; tile < tiles; ++tile) {
       const int64_t end = (tile + 1) * p.rows / tiles;
       const auto kernel =
           columns > kLanes ? product_kernel<2>(end - i, all_rows) : product_kernel<1>(end - i, all_rows);
@@ -72,6 +89,11 @@ inline void product(const TapProduct<float>& p) {
       const int64_t ahead = line < kGemmColumns && fits ? depth * kGemmColumns + line : 0;
       kernel(p, p.pixels + i, w, ahead, at(out, i, j), columns);
       i = end;
+      if (activate && (i - activated >= kActivatedRows || i == p.rows)) {
+        activate_block(out.activation, out.alpha, p.y + activated * p.y_stride + j, p.y_stride, i - activated,
+                       columns);
+        activated = i;
+      }
     }
   }
 }
@@ -120,17 +142,17 @@ inline void max_row(const WindowRow<float>& row) {
   });
 }
 
-// Vecs vectors of channels from c on.
+// Vecs neighbouring vectors of channels: sums that do not wait for each other.
 template <int Vecs, class Load, class Store>
-PLEAT_INLINE void average_block(const WindowRow<float>& row, float factor, int64_t c, const Load& read,
-                                const Store& write) {
+PLEAT_INLINE void average_channels(const WindowRow<float>& row, int64_t c, float factor, const Load& read,
+                                   const Store& write) {
   constexpr int64_t kPiece = 32;
   for (int64_t q = 0; q < row.outputs; ++q) {
     const float* x = row.x + q * row.x_stride + c;
-    Vec sum[Vecs];
+    float* y = row.y + q * row.y_stride + c;
+    Vec sum[Vecs], piece[Vecs];
     unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { sum[v] = Vec(0.0f); });
     for (int64_t t = 0; t < row.taps;) {
-      Vec piece[Vecs];
       unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { piece[v] = Vec(0.0f); });
       for (const int64_t end = t + kPiece < row.taps ? t + kPiece : row.taps; t < end; ++t) {
         const float* tap = x + row.offsets[t];
@@ -138,21 +160,20 @@ PLEAT_INLINE void average_block(const WindowRow<float>& row, float factor, int64
       }
       unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { sum[v] += piece[v]; });
     }
-    float* y = row.y + q * row.y_stride + c;
     unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { write(y + v * kLanes, sum[v] * Vec(factor)); });
   }
 }
 
 inline void average_row(const WindowRow<float>& row, float factor) {
-  constexpr int wide = 4;  // whole cache lines, and enough independent sums
+  constexpr int vectors = 4;
+  const auto whole = [](const float* p) PLEAT_LAMBDA_INLINE { return load(p); };
+  const auto write = [](float* p, Vec v) PLEAT_LAMBDA_INLINE { store(p, v); };
   int64_t first = 0;
-  for (; first + wide * kLanes <= row.channels; first += wide * kLanes) {
-    average_block<wide>(
-        row, factor, first, [](const float* p) PLEAT_LAMBDA_INLINE { return load(p); },
-        [](float* p, Vec v) PLEAT_LAMBDA_INLINE { store(p, v); });
+  for (; first + vectors * kLanes <= row.channels; first += vectors * kLanes) {
+    average_channels<vectors>(row, first, factor, whole, write);
   }
-  for_channels(row.channels - first, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-    average_block<1>(row, factor, first + c, read, write);
+  for_channels(row.channels - first, [&](int64_t c, const auto& read, const auto& put) PLEAT_LAMBDA_INLINE {
+    average_channels<1>(row, first + c, factor, read, put);
   });
 }
 

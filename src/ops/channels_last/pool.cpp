@@ -68,7 +68,7 @@ struct AvgPoolChannelsLastOp {
 struct GlobalAvgPoolChannelsLastOp {
   using Attributes = ops::GlobalAvgPoolChannelsLast;
   static constexpr std::string_view name = "global_avg_pool_channels_last";
-  static constexpr int64_t kChannels = 64;  // of a task
+  static constexpr int64_t kChannels = 32;  // of a task
 
   static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) {
     const Shape& x = in[0]->shape;
