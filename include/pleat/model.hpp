@@ -17,8 +17,8 @@ namespace pleat {
 struct ModelOptions {
   uint64_t seed = 0;  ///< of the parameters' initial values and of dropout
   int threads = 0;    ///< 0: the caller's TBB arena; n: an arena of n threads of the model's own
-  /// Inference without Winograd's convolutions, which round a little more (about 1e-6 of an output's largest
-  /// magnitude over a whole network) and run faster.
+  /// No Winograd convolutions, which round a little more (about 1e-6 of an output's largest magnitude over a
+  /// whole network) and run faster; in training neither in the gradients.
   bool precise = false;
 };
 
