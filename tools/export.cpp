@@ -26,11 +26,12 @@ int export_model(const ExportArgs& args) {
   const auto bytes = std::filesystem::file_size(args.out);
   args.output.text() << "written: " << args.out.string() << " ("
                      << (args.folded ? "folded" : "with its BatchNorm") << ", opset " << args.options.opset
-                     << ", " << bytes << " bytes)\n";
+                     << ", " << bytes << " bytes)" << opened.for_inputs() << '\n';
   args.output.finish({{"file", args.out.string()},
                       {"folded", args.folded},
                       {"opset", args.options.opset},
-                      {"bytes", bytes}});
+                      {"bytes", bytes},
+                      {"normalization", opened.normalization_options()}});
   return 0;
 }
 

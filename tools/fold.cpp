@@ -170,7 +170,7 @@ int fold_model(const FoldArgs& args) {
   if (!args.out.empty()) {
     if (made.holds) {
       write_onnx(args.out, fold(opened.model.graph(), made.rolled_back));
-      text << "written: " << args.out.string() << '\n';
+      text << "written: " << args.out.string() << opened.for_inputs() << '\n';
     } else {
       text << args.out.string() << " was not written\n";
     }

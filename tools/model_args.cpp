@@ -7,6 +7,7 @@
 #include "pleat/error.hpp"
 #include "pleat/onnx.hpp"
 #include "pleat/safetensors.hpp"
+#include "table.hpp"
 
 namespace pleat::tools {
 
@@ -92,8 +93,9 @@ void ModelArgs::add_to(CLI::App& app, Weights weights_option) {
   size_option("--classes", classes, "Classes");
 }
 
-void ModelArgs::add_normalization_to(CLI::App& app) {
-  const std::string group = "Normalization of inputs, (x - mean) / std (default: the checkpoint's, or none)";
+void ModelArgs::add_normalization_to(CLI::App& app, const std::string& otherwise) {
+  const std::string group =
+      "Normalization of inputs, (x - mean) / std (default: the checkpoint's, or " + otherwise + ")";
   app.add_option("--mean", mean, "A mean for each channel, or one; pixels are from 0 to 1")
       ->delimiter(',')
       ->type_name("X,...")
@@ -120,6 +122,20 @@ models::Sizes ModelArgs::override_sizes(models::Sizes sizes) const {
   sizes.width = size.value_or(sizes.width);
   sizes.classes = classes.value_or(sizes.classes);
   return sizes;
+}
+
+std::string OpenedModel::normalization_options() const {
+  if (!normalization) return "";
+  const auto joined = [](const std::vector<float>& values) {
+    std::string text;
+    for (const float value : values) text += (text.empty() ? "" : ",") + number("%.9g", value);
+    return text;
+  };
+  return "--mean " + joined(normalization->mean) + " --std " + joined(normalization->std);
+}
+
+std::string OpenedModel::for_inputs() const {
+  return normalization ? ", for inputs normalized by " + normalization_options() : "";
 }
 
 Tensor OpenedModel::prepare(Tensor inputs) const {

@@ -33,8 +33,8 @@ struct ModelArgs {
   /// "resnet18", of a file "model".
   std::string short_name() const;
   void add_to(CLI::App& app, Weights weights_option);
-  /// --mean and --std, for commands that read data.
-  void add_normalization_to(CLI::App& app);
+  /// --mean and --std, for commands that read data; `otherwise` is the default where no checkpoint has them.
+  void add_normalization_to(CLI::App& app, const std::string& otherwise = "none");
   /// What the command line says about sizes replaces what `sizes` says.
   models::Sizes override_sizes(models::Sizes sizes) const;
 };
@@ -50,6 +50,10 @@ struct OpenedModel {
   Shape input() const { return input_shape(model.graph(), name); }
   Shape output() const { return output_shape(model.graph(), name); }
 
+  /// "--mean X,... --std X,...", for use with files that carry no normalization; empty without one.
+  std::string normalization_options() const;
+  /// ", for inputs normalized by --mean X,... --std X,...", to say of such a file; empty without one.
+  std::string for_inputs() const;
   /// Normalizes inputs as in training and gives them the network's shape.
   Tensor prepare(Tensor inputs) const;
   void prepare(Dataset& data) const;

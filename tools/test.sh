@@ -46,7 +46,7 @@ tsan() {
   TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1" run_tests tsan "${sanitized[@]}" \
     -Disas=reference -Dtools=false -Db_sanitize=thread
 }
-sanitized=(-Doptimization=1 -Ddebug=false -Dcpp_args=-g1 -Dbench=false)
+sanitized=(-Doptimization=0 -Ddebug=false -Dcpp_args=-g1 -Dbench=false)
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 check_format

@@ -73,7 +73,7 @@ Method adam(const TrainArgs& args) {
 
 void TrainArgs::add_to(CLI::App& app) {
   model.add_to(app, Weights::none);
-  model.add_normalization_to(app);
+  model.add_normalization_to(app, "that of the data to learn from");
   data.add_to(app, "What to learn")->required();
   app.add_option("--epochs", fit.epochs, "Passes over the data")->check(CLI::Range(1, 1 << 20));
   app.add_option("--batch", fit.batch_size, "Items a step")->check(CLI::Range(1, 1 << 24));

@@ -1,6 +1,7 @@
 // The contract of `pleat` with model files: fold, verify, export, and FILE.onnx wherever a MODEL stands.
 
 #include <fstream>
+#include <sstream>
 
 #include "pleat/npy.hpp"
 #include "pleat/onnx.hpp"
@@ -71,11 +72,19 @@ TEST_CASE("a file is trained on, its weights kept, and exported again") {
                                                    "--batch", "16", "--out", "tuned", "--json"}));
   CHECK(trained["epochs"] == 2);
   CHECK(trained["test_accuracy"].get<double>() > 0.5);
-  result_of(pleat_in(
+  const json exported = result_of(pleat_in(
       folder, {"export", file, "tuned.onnx", "--weights", "tuned/best.safetensors", "--folded", "--json"}));
   const json evaluated = result_of(pleat_in(
       folder, {"eval", file, "--weights", "tuned/best.safetensors", "--data", "csv:blobs.csv", "--json"}));
   CHECK(evaluated["accuracy"] == trained["best_accuracy"]);
+  // The file has no normalization in it; what export says makes up for that.
+  std::istringstream normalization(exported["normalization"].get<std::string>());
+  std::vector<std::string> command = {"eval", "tuned.onnx", "--data", "csv:blobs.csv", "--json"};
+  for (std::string word; normalization >> word;) command.push_back(word);
+  REQUIRE(command.size() == 9);
+  const json from_file = result_of(pleat_in(folder, command));
+  CHECK(from_file["accuracy"] == trained["best_accuracy"]);
+  CHECK(from_file["loss"].get<double>() == doctest::Approx(evaluated["loss"].get<double>()).epsilon(1e-4));
   CHECK(pleat_in(folder, {"verify", file, "tuned.onnx"}).exit_code == 1);  // training changed it
 }
 
