@@ -27,10 +27,11 @@ class BatchNormLayout {
     kernels::PlaneBlock block;
   };
 
-  explicit BatchNormLayout(const Shape& x)
-      : batch_(x[0]),
-        channels_(x[1]),
-        spatial_(x.product(2, x.rank())),
+  explicit BatchNormLayout(const Shape& x) : BatchNormLayout(x[0], x[1], x.product(2, x.rank())) {}
+  BatchNormLayout(int64_t batch, int64_t channels, int64_t spatial)
+      : batch_(batch),
+        channels_(channels),
+        spatial_(spatial),
         columns_(spatial_ < kShortPlane || (spatial_ < 4 * kShortPlane && batch_ >= 2 * kShortPlane)) {
     if (columns_) {
       group_channels_ = std::max<int64_t>(1, kGroupColumns / std::max<int64_t>(1, spatial_));
