@@ -19,5 +19,6 @@ Command add_bench(CLI::App& app);
 Command add_info(CLI::App& app);
 Command add_verify(CLI::App& app);
 Command add_export(CLI::App& app);
+Command add_recalibrate(CLI::App& app);
 
 }  // namespace pleat::tools

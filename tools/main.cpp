@@ -22,8 +22,9 @@ int run(int argc, char** argv) {
   app.option_defaults()->always_capture_default();
   app.formatter(std::make_shared<HelpFormatter>());
   add_config_option(app);
-  const std::vector<Command> commands = {add_train(app), add_eval(app), add_fold(app),   add_run(app),
-                                         add_bench(app), add_info(app), add_verify(app), add_export(app)};
+  const std::vector<Command> commands = {add_train(app),  add_eval(app),   add_fold(app),
+                                         add_run(app),    add_bench(app),  add_info(app),
+                                         add_verify(app), add_export(app), add_recalibrate(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "batch_norm_args.hpp"
 #include "commands.hpp"
 #include "config.hpp"
 #include "data_args.hpp"
@@ -54,6 +55,7 @@ struct TrainArgs {
   bool nesterov = false, no_decay_norm_bias = false;
   bool augment = false, flip = false;
   std::optional<int64_t> crop;
+  BatchNormArgs batch_norm;
   FitOptions fit;
 
   void add_to(CLI::App& app);
@@ -154,6 +156,8 @@ void TrainArgs::add_to(CLI::App& app) {
   app.add_option("--warmup", fit.schedule.warmup_epochs, "Epochs of linear rise from 0; not for one_cycle")
       ->check(not_negative())
       ->group(optimization);
+
+  batch_norm.add_to(app, fit);
 
   const std::string images = "Random changes of training images";
   app.add_flag("--augment", augment, "Crop with a padding of an eighth of the height, and flip")
@@ -266,6 +270,7 @@ Prepared prepare(TrainArgs& args) {
     normalize(data.test, normalization);
   }
   FitOptions& options = args.fit;
+  args.batch_norm.apply(opened.model, options);
   options.optimizer = args.make_optimizer();
   options.schedule.kind = schedule_kind(args.schedule);
   options.augmentation = args.make_augmentation(data.train.inputs.shape());

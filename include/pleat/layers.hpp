@@ -38,11 +38,34 @@ struct Conv2d {
   bool bias = true;
 };
 
+/// What BatchNorm does in training with one value a channel, whose variance says nothing: an Error, as in
+/// PyTorch, or normalize by the running statistics, which stay as they are.
+enum class SingleValue : uint8_t { error, running };
+
+/// Batch renormalization (Ioffe 2017, "Batch Renormalization: Towards Reducing Minibatch Dependence in
+/// Batch-Normalized Models"): in training (x - mean) / sigma * r + d with the batch's mean and sigma =
+/// sqrt(Var + eps), and r = sigma / running sigma within [1 / r_max, r_max], d = (mean - running mean) /
+/// running sigma within [-d_max, d_max], which are constants for the gradient. The limits grow linearly with
+/// the number of batches tracked: until step `ramp_begin` they are 1 and 0, which is plain batch
+/// normalization; from step r_ramp_end and d_ramp_end on they are as given. The defaults are the paper's,
+/// which also takes a momentum of 0.01.
+struct BatchRenorm {
+  double r_max = 3, d_max = 5;
+  int64_t ramp_begin = 5000, r_ramp_end = 40000, d_ramp_end = 25000;
+  bool operator==(const BatchRenorm&) const = default;
+};
+
 /// Batch normalization (Ioffe and Szegedy 2015), y = (x - E[x]) / sqrt(Var[x] + eps) * weight + bias per
 /// channel. In training E and Var (biased) are the batch's, and running_mean and running_var (unbiased) move
 /// by `momentum`; in inference the running ones are used. `momentum` none: cumulative average. Without
 /// `track_running_stats` the batch's statistics are used always. `scale` and `shift` switch weight and bias
 /// off separately.
+///
+/// With a `virtual_batch_size` it is ghost batch normalization (Hoffer et al. 2017, "Train longer, generalize
+/// better"): in training each run of that many items is normalized by its own statistics, and a shorter last
+/// run too, unless it has one value a channel: then it belongs to the run before it. The running statistics
+/// move once for each run, in their order, as in the paper's algorithm 1, so as if the runs were batches of
+/// their own. 0: the whole batch.
 template <int Dims>
 struct BatchNorm {
   int64_t num_features;
@@ -51,6 +74,9 @@ struct BatchNorm {
   bool affine = true;
   bool track_running_stats = true;
   bool scale = true, shift = true;
+  int64_t virtual_batch_size = 0;
+  SingleValue single_value = SingleValue::error;
+  std::optional<BatchRenorm> renorm = std::nullopt;
 };
 using BatchNorm1d = BatchNorm<1>;  ///< x: (N, C) or (N, C, L)
 using BatchNorm2d = BatchNorm<2>;  ///< x: (N, C, H, W)

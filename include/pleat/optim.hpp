@@ -32,6 +32,16 @@ struct Optimizer {
   bool decay_norm_and_bias =
       true;                   ///< false spares BatchNorm's weight and bias and all biases from weight decay
   double clip_grad_norm = 0;  ///< total 2-norm of all gradients, as torch.nn.utils.clip_grad_norm_; 0: none
+  /// Gradient accumulation: a batch is computed that many items at a time (a last one alone joins those
+  /// before it), and its gradients are added up for one update, in less memory. The loss and the gradients
+  /// are those of the whole batch but for BatchNorm, which normalizes each micro-batch by its own statistics
+  /// and moves the running ones once for each: the step is that of ghost batch normalization with
+  /// virtual_batch_size = micro_batch_size. 0: the whole batch at once.
+  int64_t micro_batch_size = 0;
+  /// Exponential moving average of the weights (Polyak and Juditsky 1992; torch.optim.swa_utils): after each
+  /// step average = ema_decay * average + (1 - ema_decay) * weight, of every parameter and running statistic,
+  /// from a copy of those after the first. 0: none.
+  double ema_decay = 0;
 };
 
 enum class ScheduleKind { constant, step, cosine, one_cycle };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pleat/batch_norm.hpp"
 #include "pleat/certify.hpp"
 #include "pleat/data.hpp"
 #include "pleat/error.hpp"

@@ -48,15 +48,20 @@ class Trainer {
   /// from before the step.
   double step(const Tensor& input, const Tensor& target, double lr_factor = 1);
   /// Takes `runs` steps on that batch, as step() does, and tells when each step of the plan began and ended.
-  /// Error for runs < 1, and as step().
+  /// Error for runs < 1, for an optimizer with micro_batch_size, and as step().
   Profile profile(const Tensor& input, const Tensor& target, int runs = 1);
   /// What steps on batches of these shapes will take; plans only. Error where a shape does not fit.
   PlannedMemory planned_memory(const Shape& input, const Shape& target);
   /// Steps done, counting those of a loaded state.
   int64_t steps() const;
 
+  /// The averages of Optimizer::ema_decay under the model's names, for Model::load_state_dict; shares the
+  /// trainer's storage. Error without ema_decay, and before the first step.
+  StateDict averaged_state_dict() const;
+
   /// What a resumed run needs beside the weights: "optimizer.fc1.weight.momentum_buffer", or "exp_avg" and
-  /// "exp_avg_sq"; "optimizer.step"; dropout's counters. Shares the trainer's storage but for the step.
+  /// "exp_avg_sq"; "ema"; "optimizer.step"; dropout's counters. Shares the trainer's storage but for the
+  /// step.
   StateDict state_dict() const;
   /// Copies every tensor in. Error where a name is missing or unknown, or a shape differs; then nothing was
   /// changed.
@@ -102,7 +107,11 @@ struct FitOptions {
   bool load_ahead = true;     ///< make the next batch while the one before it trains; the bits are the same
   int64_t patience = 0;       ///< stop after that many epochs without a better test accuracy; 0: never
   std::filesystem::path out;  ///< checkpoints and metrics go there; empty: nowhere
-  int64_t checkpoint_steps = 0;                 ///< also save every so many steps; 0: each epoch
+  int64_t checkpoint_steps = 0;  ///< also save every so many steps; 0: each epoch
+  /// Validate, and keep as the best, with running statistics that so many random batches of the training data
+  /// give the weights (see recalibrate); training goes on with its own. 0: the running statistics as they
+  /// are.
+  int64_t recalibrate_batches = 0;
   bool resume = false;                          ///< continue from out/last.safetensors where it exists
   std::map<std::string, std::string> metadata;  ///< kept in the checkpoints, beside our own "fit"
   const std::atomic<bool>* stop =
@@ -132,7 +141,8 @@ struct FitResult {
 /// from its checkpoint ends with the same bits as one never stopped, whenever it was killed. Error where a
 /// checkpoint was made with other options or data: it names what differs (more epochs are fine where the
 /// schedule does not depend on them). A last batch of one, which BatchNorm cannot train on, joins the batch
-/// before it (said through on_note).
+/// before it (said through on_note). With Optimizer::ema_decay the averaged weights are validated, and kept
+/// as the best; the model's own, and last.safetensors', are those that training goes on with.
 FitResult fit(Model& model, const Split& data, const FitOptions& options);
 
 }  // namespace pleat

@@ -32,10 +32,12 @@ FitProgress from_json(const Json& json) {
 
 /// "batch_size was 64, now 32; seed was 0, now 1"; empty where nothing differs.
 std::string differences(const Json& was, const Json& now) {
+  Json keys = now;
+  keys.update(was);  // what only one of them has is there too
   std::string text;
-  for (const auto& [key, value] : now.items()) {
-    const Json before = was.contains(key) ? was.at(key) : Json();
-    if (before != value) text += concat(text.empty() ? "" : "; ", key, " was ", before, ", now ", value);
+  for (const auto& [key, unused] : keys.items()) {
+    const Json before = was.value(key, Json()), after = now.value(key, Json());
+    if (before != after) text += concat(text.empty() ? "" : "; ", key, " was ", before, ", now ", after);
   }
   return text;
 }

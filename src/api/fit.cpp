@@ -2,7 +2,9 @@
 #include <cmath>
 #include <limits>
 
+#include "api/batch_norm_json.hpp"
 #include "api/checkpoint.hpp"
+#include "api/evaluated_weights.hpp"
 #include "api/fit_batches.hpp"
 #include "api/model_impl.hpp"
 #include "base/format.hpp"
@@ -54,6 +56,8 @@ Json to_json(const Optimizer& optimizer) {
       optimizer.method);
   json["decay_norm_and_bias"] = optimizer.decay_norm_and_bias;
   json["clip_grad_norm"] = optimizer.clip_grad_norm;
+  if (optimizer.micro_batch_size > 0) json["micro_batch_size"] = optimizer.micro_batch_size;
+  if (optimizer.ema_decay > 0) json["ema_decay"] = optimizer.ema_decay;
   return json;
 }
 
@@ -109,6 +113,9 @@ Json identity(const FitOptions& options, const Model::Impl& model, const Split& 
   const bool by_length =
       options.schedule.kind == ScheduleKind::cosine || options.schedule.kind == ScheduleKind::one_cycle;
   if (by_length) json["epochs"] = options.epochs;
+  if (options.recalibrate_batches > 0) json["recalibrate_batches"] = options.recalibrate_batches;
+  if (Json changed = batch_norm_options_json(model.graph.ir()); !changed.empty())
+    json["batch norm"] = changed;
   return json;
 }
 
@@ -236,6 +243,7 @@ void Fit::finish_epoch() {
                           .seconds = progress_.seconds,
                           .images_per_s = n / progress_.seconds};
   const bool validates = data_.test.size() > 0;
+  std::optional<EvaluatedWeights> evaluated(std::in_place, model_, trainer_, data_.train, options_);
   if (validates) {
     const auto start = Clock::now();
     const Evaluation evaluation = evaluate(model_, data_.test);
@@ -253,6 +261,7 @@ void Fit::finish_epoch() {
     progress_.best_epoch = progress_.epoch;
     files_.save_best(model_, progress_);
   }
+  evaluated.reset();
   // In this order: a run killed in between repeats the epoch, or finds its metrics in the checkpoint.
   files_.save_last(model_, trainer_, progress_);
   files_.write_metrics(progress_);

@@ -224,8 +224,12 @@ Profile Model::profile(const std::vector<Tensor>& inputs, int runs) {
 }
 
 StateDict Model::state_dict() const {
+  return impl_->state_dict();
+}
+
+StateDict Model::Impl::state_dict() const {
   StateDict state;
-  for (const ValueInfo& value : impl_->graph.ir().values) {
+  for (const ValueInfo& value : graph.ir().values) {
     const bool weight =
         value.kind == ValueKind::parameter || (value.kind == ValueKind::state && value.in_state_dict);
     if (weight) state.emplace_back(value.name, value.data);

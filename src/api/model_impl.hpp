@@ -61,6 +61,7 @@ struct Model::Impl {
   /// Sum of the versions of all parameters and states.
   uint64_t weights_version() const;
   ValueInfo& named(std::string_view name);
+  StateDict state_dict() const;
 
   Graph graph;
   ModelOptions options;

@@ -4,6 +4,7 @@
 
 #include "api/labels.hpp"
 #include "api/model_impl.hpp"
+#include "api/weight_average.hpp"
 #include "base/format.hpp"
 #include "executor/profiler.hpp"
 #include "graph/edit.hpp"
@@ -25,6 +26,10 @@ void check(const Optimizer& optimizer) {
     need(value >= 0 && std::isfinite(value), name, " must not be negative, got ", value);
   };
   not_negative("clip_grad_norm", optimizer.clip_grad_norm);
+  need(optimizer.micro_batch_size >= 0, "micro_batch_size must not be negative, got ",
+       optimizer.micro_batch_size);
+  need(optimizer.ema_decay >= 0 && optimizer.ema_decay < 1, "ema_decay must be in [0, 1), got ",
+       optimizer.ema_decay);
   std::visit(
       [&]<class Method>(const Method& method) {
         not_negative("lr", method.lr);
@@ -69,18 +74,26 @@ struct Trainer::Impl {
     build();
   }
 
-  // Forward, loss, backward and updates as one graph: again where a layer was frozen or released.
+  bool accumulates() const { return optimizer.micro_batch_size > 0; }
+
+  // Forward, loss, backward and updates as one graph: again where a layer was frozen or released. Where
+  // gradients of micro-batches add up, that graph adds, and the updates are a graph of their own.
   void build();
   ValueId add_loss();
-  ValueId add_clip(const std::vector<ValueId>& gradients);
-  void add_update(ValueId parameter, ValueId gradient);
+  void add_updates(GraphData& to, std::vector<ValueId> parameters, const std::vector<ValueId>& gradients);
+  void add_update(GraphData& to, ValueId parameter, ValueId gradient);
+  /// Adds share * gradient, and makes the graph of the updates from the sums.
+  void accumulate(const std::vector<ValueId>& parameters, const std::vector<ValueId>& gradients);
   /// The optimizer's buffer of that name for a parameter; it is there already where the graph is made again.
-  ValueId buffer(ValueId parameter, std::string_view name);
+  ValueId buffer(GraphData& to, ValueId parameter, std::string_view name);
 
   void check_batch(const Tensor& input, const Tensor& target) const;
   /// Checks the batch and has an executor for it.
   void prepare(const Tensor& input, const Tensor& target);
   PlannedMemory planned_memory(const Shape& input, const Shape& target);
+  void prepare_micro_batches(const Tensor& input, const Tensor& target);
+  void run_batch(const Tensor& input, const Tensor& target, Profiler* profiler);
+  void run_micro_batches(const Tensor& input, const Tensor& target);
   double step(const Tensor& input, const Tensor& target, double lr_factor, Profiler* profiler);
   [[noreturn]] void fail_step(const Tensor& input, const Tensor& target) const;
 
@@ -94,6 +107,17 @@ struct Trainer::Impl {
   StateDict counters;  // dropout's
   // What a forward pass changes, and its values before the step: put back where the step fails.
   std::vector<Tensor> changing, before;
+  std::optional<WeightAverage> average;
+
+  GraphData updates;         // where gradients add up
+  std::vector<Tensor> sums;  // of gradients
+  struct MicroBatches {
+    int64_t first = 0, count = 0, items = 0;
+    Executor* executor = nullptr;
+  };
+  MicroBatches equal, last;  // the last one may have another size
+  ExecutorCache last_executors, update_executors;
+  Executor* update_executor = nullptr;
 
   ExecutorCache executors;
   Executor* executor = nullptr;  // for the shapes below
@@ -108,6 +132,8 @@ void Trainer::Impl::build() {
   graph = training_graph(model.graph.ir(), context);
   revision = model.revision;
   executors.clear();
+  last_executors.clear();
+  update_executors.clear();
   executor = nullptr;
   counters.clear();
   changing.clear();
@@ -126,9 +152,6 @@ void Trainer::Impl::build() {
     }
   }
   loss_value = add_loss();
-  rate = add_input(graph, "optimizer.rate", {DType::f32, Shape{}});
-  const bool counts = !std::holds_alternative<SGD>(optimizer.method);
-  step_number = counts ? add_input(graph, "optimizer.step", {DType::i64, Shape{}}) : kAbsent;
 
   const ValueId one = add_node(graph, "loss.gradient", ops::Fill{1}, {loss_value})[0];
   std::vector<ValueId> gradients = differentiate(graph, {{loss_value, one}}, parameters);
@@ -138,18 +161,59 @@ void Trainer::Impl::build() {
     parameters.erase(parameters.begin() + static_cast<std::ptrdiff_t>(i));
   }
   if (parameters.empty()) fail("training: the loss depends on no parameter that requires a gradient");
-  clip = optimizer.clip_grad_norm > 0 ? add_clip(gradients) : kAbsent;
-  for (size_t i = 0; i < parameters.size(); ++i) add_update(parameters[i], gradients[i]);
-
   graph.outputs = {loss_value};
   graph.output_names = {"loss"};
-  if (clip != kAbsent) {
-    graph.outputs.push_back(clip);
-    graph.output_names.push_back("clip");
+  if (accumulates()) {
+    accumulate(parameters, gradients);
+  } else {
+    add_updates(graph, std::move(parameters), gradients);
   }
   run_passes(graph, {&kCancelledBiases, 1}, context);
   tidy(graph);
   verify(graph, "the trainer");
+  if (optimizer.ema_decay > 0) {
+    average.emplace(optimizer.ema_decay, model.state_dict(), kPrefix, buffers);
+  }
+}
+
+void Trainer::Impl::add_updates(GraphData& to, std::vector<ValueId> parameters,
+                                const std::vector<ValueId>& gradients) {
+  rate = add_input(to, "optimizer.rate", {DType::f32, Shape{}});
+  const bool counts = !std::holds_alternative<SGD>(optimizer.method);
+  step_number = counts ? add_input(to, "optimizer.step", {DType::i64, Shape{}}) : kAbsent;
+  clip = optimizer.clip_grad_norm > 0
+             ? add_node(to, "clip", ops::ClipGradNorm{optimizer.clip_grad_norm}, gradients)[0]
+             : kAbsent;
+  for (size_t i = 0; i < parameters.size(); ++i) add_update(to, parameters[i], gradients[i]);
+  if (clip != kAbsent) {
+    to.outputs.push_back(clip);
+    to.output_names.push_back("clip");
+  }
+}
+
+void Trainer::Impl::accumulate(const std::vector<ValueId>& parameters,
+                               const std::vector<ValueId>& gradients) {
+  // sum += share * gradient is a step of plain SGD on the sum, at rate -share.
+  const ValueId minus_share = add_input(graph, "accumulation.minus_share", {DType::f32, Shape{}});
+  updates = GraphData();
+  sums.clear();
+  std::vector<ValueId> updated, summed;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const ValueInfo parameter = graph.value(parameters[i]);
+    const std::string name = concat(parameter.name, ".gradient_sum");
+    const Tensor& sum = sums.emplace_back(parameter.type.shape);
+    const ValueId here = add_state(graph, name, parameter.type, Init{});
+    graph.value(here).data = sum;
+    add_node(graph, name, ops::SgdUpdate{}, {here, gradients[i], kAbsent, minus_share, loss_value, kAbsent});
+    updated.push_back(add_parameter(updates, parameter.name, parameter.type.shape, Init{}));
+    updates.value(updated.back()).data = parameter.data;
+    summed.push_back(add_state(updates, name, parameter.type, Init{}));
+    updates.value(summed.back()).data = sum;
+  }
+  loss_value = add_input(updates, "loss", {DType::f32, Shape{}});
+  add_updates(updates, std::move(updated), summed);
+  tidy(updates);
+  verify(updates, "the trainer's updates");
 }
 
 ValueId Trainer::Impl::add_loss() {
@@ -166,25 +230,21 @@ ValueId Trainer::Impl::add_loss() {
   return add_node(graph, "loss", ops::CrossEntropy{loss.label_smoothing}, {output, target})[0];
 }
 
-ValueId Trainer::Impl::add_clip(const std::vector<ValueId>& gradients) {
-  return add_node(graph, "clip", ops::ClipGradNorm{optimizer.clip_grad_norm}, gradients)[0];
-}
-
-void Trainer::Impl::add_update(ValueId parameter, ValueId gradient) {
-  const std::string name = graph.value(parameter).name + ".update";
+void Trainer::Impl::add_update(GraphData& to, ValueId parameter, ValueId gradient) {
+  const std::string name = to.value(parameter).name + ".update";
   // BatchNorm's weight and bias and all biases are the parameters of one dimension.
-  const bool decays = optimizer.decay_norm_and_bias || graph.value(parameter).type.shape.rank() > 1;
+  const bool decays = optimizer.decay_norm_and_bias || to.value(parameter).type.shape.rank() > 1;
   const auto adam = [&](const auto& method, bool decoupled) {
     const ops::AdamUpdate attributes{method.beta1, method.beta2, method.eps, decays ? method.weight_decay : 0,
                                      decoupled};
-    add_node(graph, name, attributes,
-             {parameter, gradient, buffer(parameter, "exp_avg"), buffer(parameter, "exp_avg_sq"), step_number,
-              rate, loss_value, clip});
+    add_node(to, name, attributes,
+             {parameter, gradient, buffer(to, parameter, "exp_avg"), buffer(to, parameter, "exp_avg_sq"),
+              step_number, rate, loss_value, clip});
   };
   if (const auto* sgd = std::get_if<SGD>(&optimizer.method)) {
     const ops::SgdUpdate attributes{sgd->momentum, decays ? sgd->weight_decay : 0, sgd->nesterov};
-    const ValueId momentum = sgd->momentum != 0 ? buffer(parameter, "momentum_buffer") : kAbsent;
-    add_node(graph, name, attributes, {parameter, gradient, momentum, rate, loss_value, clip});
+    const ValueId momentum = sgd->momentum != 0 ? buffer(to, parameter, "momentum_buffer") : kAbsent;
+    add_node(to, name, attributes, {parameter, gradient, momentum, rate, loss_value, clip});
   } else if (const auto* plain = std::get_if<Adam>(&optimizer.method)) {
     adam(*plain, /*decoupled=*/false);
   } else {
@@ -192,12 +252,12 @@ void Trainer::Impl::add_update(ValueId parameter, ValueId gradient) {
   }
 }
 
-ValueId Trainer::Impl::buffer(ValueId parameter, std::string_view name) {
-  const ValueType type = graph.value(parameter).type;
-  const std::string full_name = concat(kPrefix, graph.value(parameter).name, ".", name);
-  const ValueId state = add_state(graph, full_name, type, Init{});
+ValueId Trainer::Impl::buffer(GraphData& to, ValueId parameter, std::string_view name) {
+  const ValueType type = to.value(parameter).type;
+  const std::string full_name = concat(kPrefix, to.value(parameter).name, ".", name);
+  const ValueId state = add_state(to, full_name, type, Init{});
   if (find(buffers, full_name) == nullptr) buffers.emplace_back(full_name, Tensor(type.shape, type.dtype));
-  graph.value(state).data = *find(buffers, full_name);
+  to.value(state).data = *find(buffers, full_name);
   return state;
 }
 
@@ -220,10 +280,14 @@ void Trainer::Impl::prepare(const Tensor& input, const Tensor& given) {
   if (revision != model.revision) build();
   check_batch(input, given);
   if (executor != nullptr && input.shape() == input_shape && given.shape() == target_shape) return;
-  std::vector<Tensor> inputs = {input, given, Tensor(Shape{})};
-  if (step_number != kAbsent) inputs.push_back(Tensor(Shape{}, DType::i64));
   executor = nullptr;
-  model.arena.execute([&] { executor = &executors.get(graph, inputs); });
+  if (accumulates()) {
+    prepare_micro_batches(input, given);
+  } else {
+    std::vector<Tensor> inputs = {input, given, Tensor(Shape{})};
+    if (step_number != kAbsent) inputs.push_back(Tensor(Shape{}, DType::i64));
+    model.arena.execute([&] { executor = &executors.get(graph, inputs); });
+  }
   input_shape = input.shape();
   target_shape = given.shape();
 }
@@ -233,6 +297,10 @@ PlannedMemory Trainer::Impl::planned_memory(const Shape& input, const Shape& giv
   std::vector<Shape> shapes(graph.inputs.size());  // of the rate and the step's number
   shapes[0] = input;
   shapes[1] = given;
+  if (accumulates() && input.rank() > 0 && given.rank() > 0) {  // the largest micro-batch
+    const int64_t n = input[0], size = std::min(optimizer.micro_batch_size, n);
+    shapes[0][0] = shapes[1][0] = size + (n > size && n % size == 1 ? 1 : 0);
+  }
   const auto bytes = [](const StateDict& state) {
     size_t sum = 0;
     for (const auto& [name, tensor] : state) sum += tensor.bytes();
@@ -245,13 +313,77 @@ PlannedMemory Trainer::Impl::planned_memory(const Shape& input, const Shape& giv
     if (kept) parameter_bytes += value.data.bytes();
   }
   size_t optimizer_bytes = bytes(buffers) + bytes(counters), workers = 1;
-  for (const Tensor& tensor : before) optimizer_bytes += tensor.bytes();
+  for (const std::vector<Tensor>* tensors : {&before, &sums}) {
+    for (const Tensor& tensor : *tensors) optimizer_bytes += tensor.bytes();
+  }
   model.arena.execute([&] { workers = static_cast<size_t>(max_workers()); });
   const Plan plan = make_batch_plan(graph, shapes);
   return {.parameters = static_cast<int64_t>(parameter_bytes),
           .optimizer = static_cast<int64_t>(optimizer_bytes),
           .activations = static_cast<int64_t>(plan.arena_bytes),
           .workspace = static_cast<int64_t>(plan.packed_bytes + plan.worker_bytes * workers)};
+}
+
+void Trainer::Impl::prepare_micro_batches(const Tensor& input, const Tensor& given) {
+  const int64_t n = input.shape()[0], size = std::min(optimizer.micro_batch_size, n), rest = n % size;
+  if (given.shape().rank() == 0 || given.shape()[0] != n) {
+    fail("training: the input ", input.shape().str(), " needs a target for each of ", n, " items, got ",
+         given.shape().str());
+  }
+  const bool joins = rest == 1 && n > 1;  // BatchNorm cannot train on one value
+  equal = {.first = 0, .count = n / size - (joins && n > size ? 1 : 0), .items = size};
+  last = {.first = equal.count * size, .count = rest > 0 ? 1 : 0, .items = n - equal.count * size};
+  const auto with_items = [](const Tensor& all, int64_t items) {
+    Shape shape = all.shape();
+    shape[0] = items;
+    return Tensor(shape, all.dtype());
+  };
+  const auto plan = [&](MicroBatches& batches, ExecutorCache& cache) {
+    if (batches.count == 0) return;
+    const std::vector<Tensor> inputs = {with_items(input, batches.items), with_items(given, batches.items),
+                                        Tensor(Shape{})};
+    batches.executor = &cache.get(graph, inputs);
+  };
+  std::vector<Tensor> scalars = {Tensor(Shape{}), Tensor(Shape{})};
+  if (step_number != kAbsent) scalars.push_back(Tensor(Shape{}, DType::i64));
+  model.arena.execute([&] {
+    plan(equal, executors);
+    plan(last, last_executors);
+    update_executor = &update_executors.get(updates, scalars);
+  });
+  executor = update_executor;  // all are there
+}
+
+void Trainer::Impl::run_batch(const Tensor& input, const Tensor& given, Profiler* profiler) {
+  const void* inputs[] = {input.raw(), given.raw(), &rate_now, &next_step};
+  void* outputs[] = {&loss_now, clip_now};
+  executor->run({inputs, graph.inputs.size()}, {outputs, graph.outputs.size()}, profiler);
+}
+
+void Trainer::Impl::run_micro_batches(const Tensor& input, const Tensor& given) {
+  for (Tensor& sum : sums) std::memset(sum.raw(), 0, sum.bytes());
+  const int64_t n = input.shape()[0];
+  const auto* x = static_cast<const std::byte*>(input.raw());
+  const auto* t = static_cast<const std::byte*>(given.raw());
+  const size_t x_item = input.bytes() / static_cast<size_t>(n),
+               t_item = given.bytes() / static_cast<size_t>(n);
+  double loss_sum = 0;
+  for (const MicroBatches& batches : {equal, last}) {
+    const double share = static_cast<double>(batches.items) / static_cast<double>(n);
+    for (int64_t i = 0; i < batches.count; ++i) {
+      const auto item = static_cast<size_t>(batches.first + i * batches.items);
+      const auto minus_share = static_cast<float>(-share);
+      float loss_here = 0;
+      const void* inputs[] = {x + item * x_item, t + item * t_item, &minus_share};
+      void* outputs[] = {&loss_here};
+      batches.executor->run(inputs, outputs);
+      loss_sum += share * static_cast<double>(loss_here);
+    }
+  }
+  loss_now = static_cast<float>(loss_sum);
+  const void* inputs[] = {&loss_now, &rate_now, &next_step};
+  void* outputs[] = {clip_now};
+  update_executor->run({inputs, updates.inputs.size()}, {outputs, updates.outputs.size()});
 }
 
 double Trainer::Impl::step(const Tensor& input, const Tensor& given, double lr_factor, Profiler* profiler) {
@@ -261,10 +393,12 @@ double Trainer::Impl::step(const Tensor& input, const Tensor& given, double lr_f
   for (size_t i = 0; i < changing.size(); ++i) {
     std::memcpy(before[i].raw(), std::as_const(changing[i]).raw(), before[i].bytes());
   }
-  const void* inputs[] = {input.raw(), given.raw(), &rate_now, &next_step};
-  void* outputs[] = {&loss_now, clip_now};
   model.arena.execute([&] {
-    executor->run({inputs, graph.inputs.size()}, {outputs, graph.outputs.size()}, profiler);
+    if (accumulates()) {
+      run_micro_batches(input, given);
+    } else {
+      run_batch(input, given, profiler);
+    }
   });
   if (!std::isfinite(loss_now) || !std::isfinite(clip_now[0])) {
     for (size_t i = 0; i < changing.size(); ++i) {
@@ -272,6 +406,7 @@ double Trainer::Impl::step(const Tensor& input, const Tensor& given, double lr_f
     }
     fail_step(input, given);
   }
+  if (average) model.arena.execute([&] { average->update(/*first=*/steps == 0); });
   ++steps;
   return static_cast<double>(loss_now);
 }
@@ -295,6 +430,7 @@ double Trainer::step(const Tensor& input, const Tensor& target, double lr_factor
 }
 
 Profile Trainer::profile(const Tensor& input, const Tensor& target, int runs) {
+  if (impl_->accumulates()) fail("training: a step of micro-batches cannot be profiled");
   impl_->prepare(input, target);
   Profiler profiler(impl_->executor->plan(), runs);
   for (int i = 0; i < runs; ++i) impl_->step(input, target, /*lr_factor=*/1, &profiler);
@@ -307,6 +443,12 @@ PlannedMemory Trainer::planned_memory(const Shape& input, const Shape& target) {
 
 int64_t Trainer::steps() const {
   return impl_->steps;
+}
+
+StateDict Trainer::averaged_state_dict() const {
+  if (!impl_->average) fail("trainer: there are no averaged weights: the optimizer has no ema_decay");
+  if (impl_->steps == 0) fail("trainer: there are no averaged weights before the first step");
+  return impl_->average->state_dict();
 }
 
 StateDict Trainer::state_dict() const {

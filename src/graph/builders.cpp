@@ -106,10 +106,14 @@ struct Builder {
       fail(name, ": BatchNorm", Dims, "d of ", c, " features needs ", c, " channels in dimension 1, got ",
            x.str());
     }
-    return node(
-        ops::BatchNorm{
-            .spatial_dims = Dims, .eps = layer.eps, .momentum = layer.momentum, .batch_statistics = !stats},
-        {inputs[0], weight, bias, mean, var, count, kAbsent});
+    return node(ops::BatchNorm{.spatial_dims = Dims,
+                               .eps = layer.eps,
+                               .momentum = layer.momentum,
+                               .batch_statistics = !stats,
+                               .virtual_batch_size = layer.virtual_batch_size,
+                               .single_value = layer.single_value,
+                               .renorm = layer.renorm},
+                {inputs[0], weight, bias, mean, var, count, kAbsent});
   }
 
   ValueId activate(Activation activation, double alpha = 0) const {

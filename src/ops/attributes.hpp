@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/activation.hpp"
+#include "pleat/layers.hpp"
 #include "pleat/tensor.hpp"
 
 namespace pleat::ops {
@@ -70,22 +71,27 @@ struct ConvWeightGradient {  ///< x, dy, weight (its shape only) -> dweight
 };
 
 /// x (N, C, ...), weight? (C), bias? (C), running_mean? (C), running_var? (C), num_batches_tracked? () i64,
-/// residual? (x's shape) -> y = act((x - mean) / sqrt(var + eps) * weight + bias + residual), and (5, C) for
-/// the backward pass, see batch_norm.cpp. Running statistics move where batch_statistics is set and they are
-/// there.
+/// residual? (x's shape) -> y = act((x - mean) / sqrt(var + eps) * weight + bias + residual), and for the
+/// backward pass (5 * parts, C), with renorm (7 * parts, C), see batch_norm.cpp. Running statistics move
+/// where batch_statistics is set and they are there.
 struct BatchNorm {
   int spatial_dims = 1;  ///< 1, 2 or 3: which of PyTorch's BatchNorm1d, 2d, 3d it is
   double eps = 1e-5;
   std::optional<double> momentum = 0.1;
-  bool frozen = false;            ///< inference behaviour even while the rest trains
-  bool batch_statistics = false;  ///< normalize by the batch's statistics; set by the training pipeline
-  bool channels_last = false;     ///< x is (N, ..., C); set by choose_layout
+  bool frozen = false;             ///< inference behaviour even while the rest trains
+  bool batch_statistics = false;   ///< normalize by the batch's statistics; set by the training pipeline
+  int64_t virtual_batch_size = 0;  ///< items that share statistics in training; 0: the whole batch
+  SingleValue single_value = SingleValue::error;
+  std::optional<BatchRenorm> renorm = {};
+  bool channels_last = false;  ///< x is (N, ..., C); set by choose_layout
   Activation activation = Activation::none;
 };
-/// x, dy, what BatchNorm saved (5, C), y? (where an activation followed a residual) -> dx?, dresidual?,
-/// dweight?, dbias?: those that are wanted
+/// x, dy, what BatchNorm saved, y? (where an activation followed a residual) -> dx?, dresidual?, dweight?,
+/// dbias?: those that are wanted
 struct BatchNormGradient {
   bool batch_statistics = true, channels_last = false;
+  int64_t virtual_batch_size = 0;
+  bool renorm = false;
   Activation activation = Activation::none;
   bool wants_input = true, wants_residual = false, wants_weight = true, wants_bias = true;
 };

@@ -4,14 +4,17 @@
 // double, in the order of their places, by the formula of Chan, Golub and LeVeque (1979) for any number of
 // parts: mean = sum n_i mean_i / n, m2 = sum m2_i + n_i (mean_i - mean)^2.
 //
-// Output 1 is saved for the backward pass, (5, C): center, low, inverse, scale, shift, where
-// mean = center + low to twice the precision, inverse = 1 / sqrt(var + eps), scale = weight * inverse,
-// shift = bias - low * scale, and y = act((x - center) * scale + shift + residual).
+// Output 1 is saved for the backward pass, for each part (all items, or the runs of virtual_batch_size) the
+// rows (5, C): center, low, inverse, scale, shift, where mean = center + low to twice the precision, inverse
+// = 1 / sqrt(var + eps), scale = weight * r * inverse, shift = bias + weight * d - low * scale, and y =
+// act((x - center) * scale + shift + residual). Batch renormalization adds the rows r and d, which are 1 and
+// 0 without.
 
 #include <cmath>
 
 #include "base/format.hpp"
-#include "ops/batch_norm_layout.hpp"
+#include "ops/batch_norm_parts.hpp"
+#include "ops/batch_norm_renorm.hpp"
 #include "ops/context.hpp"
 
 namespace pleat {
@@ -35,8 +38,8 @@ Moments join(const BatchNormLayout& layout, int64_t c, const double* means, cons
   return {mean, m2};
 }
 
-int channel_dim(const ops::BatchNorm& attributes, const Shape& x) {
-  return attributes.channels_last ? x.rank() - 1 : 1;
+int64_t channels_of(const ops::BatchNorm& attributes, const Shape& x) {
+  return x[attributes.channels_last ? x.rank() - 1 : 1];
 }
 
 void check_input(const ops::BatchNorm& attributes, const Shape& x) {
@@ -45,10 +48,45 @@ void check_input(const ops::BatchNorm& attributes, const Shape& x) {
   if (rank != dims + 2 && !(dims == 1 && rank == 2)) {
     fail("batch_norm: BatchNorm", dims, "d needs an input of shape ", kNeeded[dims - 1], ", got ", x.str());
   }
-  const int64_t channels = x[channel_dim(attributes, x)];
-  if (attributes.batch_statistics && x.is_static() && channels > 0 && x.numel() / channels <= 1) {
+  const int64_t channels = channels_of(attributes, x);
+  if (!attributes.batch_statistics || !x.is_static() || channels == 0) return;
+  const int64_t values = x.numel() / channels, virtual_batch = attributes.virtual_batch_size;
+  if (values == 0 || (values == 1 && attributes.single_value == SingleValue::error)) {
     fail("batch_norm: Expected more than 1 value per channel when training, got input size ", x.str());
   }
+  if (virtual_batch == 1 && values == x[0] && values > 1) {
+    fail("batch_norm: Expected more than 1 value per channel when training, got input size ", x.str(),
+         " and a virtual batch size of 1");
+  }
+}
+
+// What only some ways of training need.
+void check_training(const ops::BatchNorm& attributes, const InputTypes& in) {
+  if (attributes.virtual_batch_size < 0) {
+    fail("batch_norm: virtual_batch_size must not be negative, got ", attributes.virtual_batch_size);
+  }
+  const bool running = in[kRunningMean] != nullptr && in[kRunningVar] != nullptr;
+  if (attributes.single_value == SingleValue::running && !running) {
+    fail("batch_norm: single_value running needs running_mean and running_var");
+  }
+  if (!attributes.renorm) return;
+  if (!running || in[kBatchesTracked] == nullptr) {
+    fail("batch_norm: batch renormalization needs running_mean, running_var and num_batches_tracked");
+  }
+  const BatchRenorm& renorm = *attributes.renorm;
+  if (!(renorm.r_max >= 1) || !(renorm.d_max >= 0)) {
+    fail("batch_norm: batch renormalization needs r_max >= 1 and d_max >= 0, got ", renorm.r_max, " and ",
+         renorm.d_max);
+  }
+}
+
+// Rows of output 1 for each part.
+int64_t saved_rows(const ops::BatchNorm& attributes) {
+  return attributes.renorm ? 7 : 5;
+}
+
+BatchNormParts parts_of(const ops::BatchNorm& attributes, const Shape& x) {
+  return {x, attributes.channels_last, attributes.batch_statistics ? attributes.virtual_batch_size : 0};
 }
 
 struct BatchNormOp {
@@ -60,7 +98,8 @@ struct BatchNormOp {
     static constexpr const char* kNames[] = {"", "weight", "bias", "running_mean", "running_var"};
     const Shape& x = in[kX]->shape;
     check_input(attributes, x);
-    const Shape channels{x[channel_dim(attributes, x)]};
+    check_training(attributes, in);
+    const Shape channels{channels_of(attributes, x)};
     for (const int i : {kWeight, kBias, kRunningMean, kRunningVar}) {
       if (in[i] != nullptr && in[i]->shape != channels) {
         fail("batch_norm: ", kNames[i], " has shape ", in[i]->shape.str(), ", the input ", x.str(), " needs ",
@@ -83,7 +122,10 @@ struct BatchNormOp {
     if (act != Activation::none && act != Activation::relu && act != Activation::relu6) {
       fail("batch_norm: can apply relu or relu6 only");
     }
-    return {{in[kX]->dtype, x}, {in[kX]->dtype, {5, channels[0]}}};
+    const bool parted = attributes.batch_statistics && attributes.virtual_batch_size > 0;
+    const int64_t rows =
+        parted && !x.is_static() ? kDynamic : parts_of(attributes, x).count() * saved_rows(attributes);
+    return {{in[kX]->dtype, x}, {in[kX]->dtype, {rows, channels[0]}}};
   }
 
   static std::vector<int> mutated(const Attributes& attributes) {
@@ -92,66 +134,18 @@ struct BatchNormOp {
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
-    const BatchNormLayout layout(in[kX]->shape, attributes.channels_last);
-    const int64_t sums = attributes.batch_statistics ? 2 * layout.partials() : 0;
-    return {static_cast<size_t>(sums) * sizeof(double) +
-                static_cast<size_t>(3 * layout.entries()) * size_of(compute),
-            0};
+    const BatchNormParts parts = parts_of(attributes, in[kX]->shape);
+    const int64_t sums = attributes.batch_statistics
+                             ? parts.most([](const BatchNormLayout& part) { return 2 * part.partials(); })
+                             : 0;
+    const int64_t entries = parts.most([](const BatchNormLayout& part) { return 3 * part.entries(); });
+    return {static_cast<size_t>(sums) * sizeof(double) + static_cast<size_t>(entries) * size_of(compute), 0};
   }
 
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
-    const BatchNormLayout layout(context.in_shape(kX), attributes.channels_last);
-    const bool from_batch = attributes.batch_statistics;
-    double* means = context.template workspace<double>();
-    double* m2s = means + (from_batch ? layout.partials() : 0);
-    T* center = reinterpret_cast<T*>(m2s + (from_batch ? layout.partials() : 0));
-    T *scale = center + layout.entries(), *shift = scale + layout.entries();
-    const double momentum = from_batch ? next_momentum(attributes, context) : 0;
-
-    const auto reduce = [&](const BatchNormLayout::Chunk& chunk) {
-      if (!from_batch) return;
-      const auto& kernels = context.kernels.batch_norm;
-      (chunk.block.per_column ? kernels.column_statistics : kernels.statistics)(
-          context.in(kX) + chunk.offset, chunk.block, means + chunk.partial, m2s + chunk.partial);
-    };
-    const auto finish = [&](int64_t c) {
-      double mean, var;
-      if (from_batch) {
-        const double n = static_cast<double>(layout.values_per_channel());
-        const Moments moments = join(layout, c, means, m2s);
-        mean = moments.mean;
-        var = moments.m2 / n;
-        if (context.has(kRunningMean)) {
-          move(context.mutated(kRunningMean)[c], mean, momentum);
-          move(context.mutated(kRunningVar)[c], moments.m2 / (n - 1), momentum);
-        }
-      } else {
-        mean = static_cast<double>(context.in(kRunningMean)[c]);
-        var = static_cast<double>(context.in(kRunningVar)[c]);
-      }
-      const double inverse = 1 / std::sqrt(var + attributes.eps);
-      const double gain =
-          context.has(kWeight) ? static_cast<double>(context.in(kWeight)[c]) * inverse : inverse;
-      const double bias = context.has(kBias) ? static_cast<double>(context.in(kBias)[c]) : 0;
-      const T high = static_cast<T>(mean);
-      const double low = mean - static_cast<double>(high);
-      const T values[5] = {high, static_cast<T>(low), static_cast<T>(inverse), static_cast<T>(gain),
-                           static_cast<T>(bias - low * gain)};
-      for (int64_t i = 0; i < 5; ++i) context.out(1)[i * layout.channels() + c] = values[i];
-      layout.for_each_entry(c, [&](int64_t e) {
-        center[e] = values[0];
-        scale[e] = values[3];
-        shift[e] = values[4];
-      });
-    };
-    const auto apply = [&](const BatchNormLayout::Chunk& chunk) {
-      const T* residual = context.has(kResidual) ? context.in(kResidual) + chunk.offset : nullptr;
-      context.kernels.batch_norm.normalize(
-          context.in(kX) + chunk.offset, residual, context.out(0) + chunk.offset, chunk.block,
-          {center + chunk.entry, scale + chunk.entry, shift + chunk.entry}, attributes.activation, T(0));
-    };
-    layout.run(reduce, finish, apply);
+    const BatchNormParts parts = parts_of(attributes, context.in_shape(kX));
+    for (int64_t i = 0; i < parts.count(); ++i) run_part(attributes, context, parts[i]);
   }
 
   static void gradient(const Attributes& attributes, GradientScope& scope) {
@@ -165,6 +159,8 @@ struct BatchNormOp {
     ops::BatchNormGradient gradient;
     gradient.batch_statistics = attributes.batch_statistics;
     gradient.channels_last = attributes.channels_last;
+    gradient.virtual_batch_size = attributes.virtual_batch_size;
+    gradient.renorm = attributes.renorm.has_value();
     gradient.activation = attributes.activation;
     std::vector<int> targets;
     const auto ask = [&](bool& flag, int i, bool wanted) {
@@ -182,6 +178,80 @@ struct BatchNormOp {
   }
 
  private:
+  template <class T>
+  static void run_part(const Attributes& attributes, const Context<T>& context,
+                       const BatchNormParts::Part& part) {
+    const BatchNormLayout& layout = part.layout;
+    const bool from_batch = part.uses_batch(attributes.batch_statistics);
+    const T *x = context.in(kX) + part.offset, *residuals = context.in(kResidual);
+    T* y = context.out(0) + part.offset;
+    T* saved = context.out(1) + part.index * saved_rows(attributes) * layout.channels();
+    const Renorm renorm =
+        from_batch && attributes.renorm
+            ? Renorm(*attributes.renorm, *context.template mutated<int64_t>(kBatchesTracked))
+            : Renorm();
+    double* means = context.template workspace<double>();
+    double* m2s = means + (from_batch ? layout.partials() : 0);
+    T* center = reinterpret_cast<T*>(m2s + (from_batch ? layout.partials() : 0));
+    T *scale = center + layout.entries(), *shift = scale + layout.entries();
+    const double momentum = from_batch ? next_momentum(attributes, context) : 0;
+
+    const auto reduce = [&](const BatchNormLayout::Chunk& chunk) {
+      if (!from_batch) return;
+      const auto& kernels = context.kernels.batch_norm;
+      (chunk.block.per_column ? kernels.column_statistics : kernels.statistics)(
+          x + chunk.offset, chunk.block, means + chunk.partial, m2s + chunk.partial);
+    };
+    const auto finish = [&](int64_t c) {
+      double mean, var, r = 1, d = 0;
+      if (from_batch) {
+        const double n = static_cast<double>(layout.values_per_channel());
+        const Moments moments = join(layout, c, means, m2s);
+        mean = moments.mean;
+        var = moments.m2 / n;
+        if (attributes.renorm) {
+          const double running_sigma =
+              std::sqrt(static_cast<double>(context.in(kRunningVar)[c]) + attributes.eps);
+          r = renorm.r(std::sqrt(var + attributes.eps), running_sigma);
+          d = renorm.d(mean, static_cast<double>(context.in(kRunningMean)[c]), running_sigma);
+        }
+        if (context.has(kRunningMean)) {
+          move(context.mutated(kRunningMean)[c], mean, momentum);
+          move(context.mutated(kRunningVar)[c], moments.m2 / (n - 1), momentum);
+        }
+      } else {
+        mean = static_cast<double>(context.in(kRunningMean)[c]);
+        var = static_cast<double>(context.in(kRunningVar)[c]);
+      }
+      const double inverse = 1 / std::sqrt(var + attributes.eps);
+      const double weight = context.has(kWeight) ? static_cast<double>(context.in(kWeight)[c]) : 1;
+      const double gain = weight * r * inverse;
+      const double bias = context.has(kBias) ? static_cast<double>(context.in(kBias)[c]) : 0;
+      const T high = static_cast<T>(mean);
+      const double low = mean - static_cast<double>(high);
+      const T values[7] = {high,
+                           static_cast<T>(low),
+                           static_cast<T>(inverse),
+                           static_cast<T>(gain),
+                           static_cast<T>(bias + weight * d - low * gain),
+                           static_cast<T>(r),
+                           static_cast<T>(d)};
+      for (int64_t i = 0; i < saved_rows(attributes); ++i) saved[i * layout.channels() + c] = values[i];
+      layout.for_each_entry(c, [&](int64_t e) {
+        center[e] = values[0];
+        scale[e] = values[3];
+        shift[e] = values[4];
+      });
+    };
+    const auto apply = [&](const BatchNormLayout::Chunk& chunk) {
+      const T* residual = residuals != nullptr ? residuals + part.offset + chunk.offset : nullptr;
+      context.kernels.batch_norm.normalize(x + chunk.offset, residual, y + chunk.offset, chunk.block,
+                                           {center + chunk.entry, scale + chunk.entry, shift + chunk.entry},
+                                           attributes.activation, T(0));
+    };
+    layout.run(reduce, finish, apply);
+  }
+
   /// Counts this batch, and says how much of it goes into the running statistics.
   template <class T>
   static double next_momentum(const Attributes& attributes, const Context<T>& context) {

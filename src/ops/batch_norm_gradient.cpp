@@ -1,18 +1,21 @@
-// The gradients of batch_norm, from what it saved: (5, C) center, low, inverse, scale, shift. With
-// dy' = dy masked by the activation, d = x - mean, and sums and n over a channel:
+// The gradients of batch_norm, from what it saved for each part of the batch: (5, C) center, low, inverse,
+// scale, shift, and of batch renormalization r and delta. With dy' = dy masked by the activation, d = x -
+// mean, and sums and n over a channel of the part; dbias and dweight add up over the parts:
 //
-//     dbias = sum dy',  dweight = inverse * sum dy' d,  dresidual = dy'
+//     dbias = sum dy',  dweight = r * inverse * sum dy' d + delta * sum dy',  dresidual = dy'
 //     dx = scale * (dy' - sum dy' / n - d * inverse^2 * sum dy' d / n)     (batch statistics)
 //     dx = scale * dy'                                                     (constant statistics)
 
-#include "ops/batch_norm_layout.hpp"
+#include <algorithm>
+
+#include "ops/batch_norm_parts.hpp"
 #include "ops/context.hpp"
 
 namespace pleat {
 namespace {
 
 enum Input { kX, kDy, kSaved, kY };
-enum Saved { kCenter, kLow, kInverse, kScale, kShift };
+enum Saved { kCenter, kLow, kInverse, kScale, kShift, kR, kDelta };
 
 struct BatchNormGradientOp {
   using Attributes = ops::BatchNormGradient;
@@ -30,32 +33,69 @@ struct BatchNormGradientOp {
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
-    const BatchNormLayout layout(in[kX]->shape, attributes.channels_last);
-    const int64_t sums = needs_sums(attributes) ? 2 * layout.partials() : 0;
+    const BatchNormParts parts = parts_of(attributes, in[kX]->shape);
+    const int64_t sums = needs_sums(attributes)
+                             ? parts.most([](const BatchNormLayout& part) { return 2 * part.partials(); }) +
+                                   2 * parts.channels()
+                             : 0;
+    const int64_t entries = parts.most([](const BatchNormLayout& part) { return 5 * part.entries(); });
     return {static_cast<size_t>(sums) * sizeof(double) +
-                static_cast<size_t>(5 * layout.entries()) * size_of(compute),
+                static_cast<size_t>(entries + in[kSaved]->shape.numel()) * size_of(compute),
             0};
   }
 
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
-    const BatchNormLayout layout(context.in_shape(kX), attributes.channels_last);
-    const bool sums = needs_sums(attributes);
-    double* sums_dy = context.template workspace<double>();
-    double* sums_dy_x = sums_dy + (sums ? layout.partials() : 0);
-    T* center = reinterpret_cast<T*>(sums_dy_x + (sums ? layout.partials() : 0));
-    T *scale = center + layout.entries(), *shift = scale + layout.entries();
-    T *slope = shift + layout.entries(), *offset = slope + layout.entries();
+    const BatchNormParts parts = parts_of(attributes, context.in_shape(kX));
+    const int64_t channels = parts.channels();
+    Memory<T> memory;
+    memory.dbias = context.template workspace<double>();
+    memory.dweight = memory.dbias + (needs_sums(attributes) ? channels : 0);
+    memory.sums = memory.dweight + (needs_sums(attributes) ? channels : 0);
+    memory.saved = reinterpret_cast<T*>(
+        memory.sums + (needs_sums(attributes)
+                           ? parts.most([](const BatchNormLayout& part) { return 2 * part.partials(); })
+                           : 0));
+    memory.entries = memory.saved + context.in_shape(kSaved).numel();
     int outputs = 0;
-    T* dx = attributes.wants_input ? context.out(outputs++) : nullptr;
-    T* dresidual = attributes.wants_residual ? context.out(outputs++) : nullptr;
-    T* dweight = attributes.wants_weight ? context.out(outputs++) : nullptr;
-    T* dbias = attributes.wants_bias ? context.out(outputs++) : nullptr;
-
+    memory.dx = attributes.wants_input ? context.out(outputs++) : nullptr;
+    memory.dresidual = attributes.wants_residual ? context.out(outputs++) : nullptr;
     // All copied before anything is written: dx may stand where `saved` stood.
+    std::copy_n(context.in(kSaved), context.in_shape(kSaved).numel(), memory.saved);
+    for (int64_t i = 0; i < parts.count(); ++i) run_part(attributes, context, parts[i], memory);
+    const auto round = [&](const double* total) {
+      std::transform(total, total + channels, context.out(outputs++),
+                     [](double v) { return static_cast<T>(v); });
+    };
+    if (attributes.wants_weight) round(memory.dweight);
+    if (attributes.wants_bias) round(memory.dbias);
+  }
+
+ private:
+  template <class T>
+  struct Memory {
+    double *dbias, *dweight;  // sums over the parts
+    double* sums;             // of a part's chunks
+    T *saved, *entries;
+    T *dx, *dresidual;
+  };
+
+  template <class T>
+  static void run_part(const Attributes& attributes, const Context<T>& context,
+                       const BatchNormParts::Part& part, const Memory<T>& memory) {
+    const BatchNormLayout& layout = part.layout;
+    const bool sums = needs_sums(attributes);
+    double *sums_dy = memory.sums, *sums_dy_x = sums_dy + (sums ? layout.partials() : 0);
+    T *center = memory.entries, *scale = center + layout.entries(), *shift = scale + layout.entries();
+    T *slope = shift + layout.entries(), *offset = slope + layout.entries();
+    T* dx = memory.dx != nullptr ? memory.dx + part.offset : nullptr;
+    T* dresidual = memory.dresidual != nullptr ? memory.dresidual + part.offset : nullptr;
+    const T* y = context.has(kY) ? context.in(kY) + part.offset : nullptr;
+    const T* rows = memory.saved + part.index * (attributes.renorm ? 7 : 5) * layout.channels();
+
     T *low = slope, *inverse = offset;  // until finish replaces them
     for (int64_t c = 0; c < layout.channels(); ++c) {
-      const auto saved = [&](Saved row) { return context.in(kSaved)[row * layout.channels() + c]; };
+      const auto saved = [&](Saved row) { return rows[row * layout.channels() + c]; };
       layout.for_each_entry(c, [&](int64_t e) {
         center[e] = saved(kCenter);
         low[e] = saved(kLow);
@@ -65,9 +105,9 @@ struct BatchNormGradientOp {
       });
     }
     const auto masked = [&](const BatchNormLayout::Chunk& chunk) {
-      return kernels::MaskedGradient<T>{context.in(kX) + chunk.offset,
-                                        context.in(kDy) + chunk.offset,
-                                        context.has(kY) ? context.in(kY) + chunk.offset : nullptr,
+      return kernels::MaskedGradient<T>{context.in(kX) + part.offset + chunk.offset,
+                                        context.in(kDy) + part.offset + chunk.offset,
+                                        y != nullptr ? y + chunk.offset : nullptr,
                                         {center + chunk.entry, scale + chunk.entry, shift + chunk.entry},
                                         attributes.activation};
     };
@@ -87,8 +127,11 @@ struct BatchNormGradientOp {
       const int64_t first = layout.first_entry(c);
       const double lo = static_cast<double>(low[first]), inv = static_cast<double>(inverse[first]);
       sum_dy_d -= lo * sum_dy;
-      if (dbias != nullptr) dbias[c] = static_cast<T>(sum_dy);
-      if (dweight != nullptr) dweight[c] = static_cast<T>(sum_dy_d * inv);
+      const auto row = [&](Saved i) { return static_cast<double>(rows[i * layout.channels() + c]); };
+      const double r = attributes.renorm ? row(kR) : 1, delta = attributes.renorm ? row(kDelta) : 0;
+      if (part.index == 0) memory.dbias[c] = memory.dweight[c] = 0;
+      memory.dbias[c] += sum_dy;
+      memory.dweight[c] += r * inv * sum_dy_d + delta * sum_dy;
       const double gain =
           static_cast<double>(scale[first]) / static_cast<double>(layout.values_per_channel());
       const double b = -gain * inv * inv * sum_dy_d;
@@ -99,7 +142,7 @@ struct BatchNormGradientOp {
     };
     const auto apply = [&](const BatchNormLayout::Chunk& chunk) {
       if (dx == nullptr && dresidual == nullptr) return;
-      const bool moving = attributes.batch_statistics;
+      const bool moving = part.uses_batch(attributes.batch_statistics);
       context.kernels.batch_norm.input_gradient(
           masked(chunk), moving ? slope + chunk.entry : nullptr, moving ? offset + chunk.entry : nullptr,
           dx != nullptr ? dx + chunk.offset : nullptr,
@@ -108,7 +151,10 @@ struct BatchNormGradientOp {
     layout.run(reduce, finish, apply);
   }
 
- private:
+  static BatchNormParts parts_of(const Attributes& attributes, const Shape& x) {
+    return {x, attributes.channels_last, attributes.batch_statistics ? attributes.virtual_batch_size : 0};
+  }
+
   static bool needs_sums(const Attributes& attributes) {
     return attributes.wants_weight || attributes.wants_bias ||
            (attributes.wants_input && attributes.batch_statistics);

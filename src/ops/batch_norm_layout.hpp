@@ -28,10 +28,6 @@ class BatchNormLayout {
   };
 
   explicit BatchNormLayout(const Shape& x) : BatchNormLayout(x[0], x[1], x.product(2, x.rank())) {}
-  /// Channels last: x is seen as (pixels, channels).
-  BatchNormLayout(const Shape& x, bool channels_last)
-      : BatchNormLayout(channels_last ? x.product(0, x.rank() - 1) : x[0],
-                        x[channels_last ? x.rank() - 1 : 1], channels_last ? 1 : x.product(2, x.rank())) {}
   BatchNormLayout(int64_t batch, int64_t channels, int64_t spatial)
       : batch_(batch),
         channels_(channels),

@@ -9,13 +9,19 @@
 namespace pleat {
 namespace {
 
+// One value a channel may be normalized by running statistics, whose gradient is that of a constant factor.
+bool has_batch_statistics(const GraphData& graph, ValueId saved) {
+  const Node& forward = graph.node(graph.value(saved).producer);
+  return std::get<ops::BatchNorm>(forward.attributes).single_value == SingleValue::error;
+}
+
 bool sums_to_zero(const GraphData& graph, ValueId value) {
   const NodeId producer = graph.value(value).producer;
   if (producer < 0) return false;
   const Node& node = graph.node(producer);
   const auto* gradient = std::get_if<ops::BatchNormGradient>(&node.attributes);
   return gradient != nullptr && gradient->batch_statistics && gradient->wants_input &&
-         node.outputs[0] == value;
+         node.outputs[0] == value && has_batch_statistics(graph, node.inputs[2]);
 }
 
 // The dimension of dx's channels.

@@ -35,6 +35,7 @@ void inference_mode(GraphData& graph, PassContext&) {
   for (Node& node : graph.nodes) {
     if (auto* batch_norm = std::get_if<ops::BatchNorm>(&node.attributes)) {
       batch_norm->batch_statistics = !has_running_statistics(node);
+      batch_norm->virtual_batch_size = 0;  // training's alone, for layers that always use the batch too
     } else if (std::holds_alternative<ops::Dropout>(node.attributes)) {
       bypass(graph, node, node.inputs[0]);
     }

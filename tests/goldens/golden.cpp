@@ -39,6 +39,12 @@ class Arguments {
       field = value->is_null() ? std::nullopt : std::optional<double>(value->get<double>());
     }
   }
+  void take(const char* name, std::optional<BatchRenorm>& field) {
+    if (const json* value = find(name)) {
+      field = {value->at("r_max"), value->at("d_max"), value->at("ramp_begin"), value->at("r_ramp_end"),
+               value->at("d_ramp_end")};
+    }
+  }
   void all_taken(const json& node) const {
     if (left_ != 0) throw Error("golden: unknown argument in " + node.dump());
   }
@@ -85,6 +91,8 @@ Layer batch_norm(Arguments& from) {
   from.take("track_running_stats", layer.track_running_stats);
   from.take("scale", layer.scale);
   from.take("shift", layer.shift);
+  from.take("virtual_batch_size", layer.virtual_batch_size);
+  from.take("renorm", layer.renorm);
   return layer;
 }
 

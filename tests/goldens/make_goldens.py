@@ -71,15 +71,44 @@ def f32(array):
 
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):
-    """nn.BatchNorm with weight and bias switched separately."""
+    """nn.BatchNorm with weight and bias switched separately, ghost batches, and batch renormalization."""
 
-    def __init__(self, num_features, scale=True, shift=True, **args):
+    def __init__(self, num_features, scale=True, shift=True, virtual_batch_size=0, renorm=None, **args):
         super().__init__(num_features, **args)
         self.weight = self.weight if scale else None
         self.bias = self.bias if shift else None
+        self.virtual_batch_size, self.renorm = virtual_batch_size, renorm
 
     def _check_input_dim(self, x):
         pass
+
+    def forward(self, x):
+        if not self.training or self.virtual_batch_size == 0:
+            return self.normalize(x)
+        parts = list(x.split(self.virtual_batch_size))
+        if len(parts) > 1 and parts[-1].numel() == parts[-1].shape[1]:  # one value a channel
+            parts[-2:] = [torch.cat(parts[-2:])]
+        return torch.cat([self.normalize(part) for part in parts])
+
+    def normalize(self, x):
+        if not self.training or self.renorm is None:
+            return super().forward(x)
+        steps, limits = int(self.num_batches_tracked), self.renorm
+
+        def ramp(end):
+            return min(max((steps - limits["ramp_begin"]) / (end - limits["ramp_begin"]), 0), 1)
+
+        r_max = 1 + (limits["r_max"] - 1) * ramp(limits["r_ramp_end"])
+        d_max = limits["d_max"] * ramp(limits["d_ramp_end"])
+        dims = [0, *range(2, x.dim())]
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        mean, var = x.mean(dims), x.var(dims, unbiased=False)
+        sigma, running_sigma = (var + self.eps).sqrt(), (self.running_var + self.eps).sqrt()
+        r = (sigma.detach() / running_sigma).clamp(1 / r_max, r_max)
+        d = ((mean.detach() - self.running_mean) / running_sigma).clamp(-d_max, d_max)
+        super().forward(x.detach())  # moves the running statistics
+        y = (x - mean.view(shape)) * (r / sigma).view(shape) + d.view(shape)
+        return y * self.weight.view(shape) + self.bias.view(shape)
 
 
 class GlobalAvgPool(nn.Module):
@@ -427,6 +456,31 @@ def batch_norm(cases):
     cases.add("a frozen batchnorm alone", (3, 4), alone, steps=2, frozen=["bn"], eval_run=True)
 
 
+def small_batches(cases):
+    """Ghost batch normalization and batch renormalization."""
+    def add(name, shape, dims, steps=3, **args):
+        cases.add(name, shape, [node("bn", f"BatchNorm{dims}d", num_features=shape[1], **args)], steps=steps,
+                  eval_run=True)
+
+    add("ghost batchnorm", (8, 3, 4, 5), 2, virtual_batch_size=4)
+    add("ghost batchnorm, ragged", (7, 3, 2, 3), 2, virtual_batch_size=3)
+    add("ghost batchnorm, the last item joins", (7, 5), 1, virtual_batch_size=2)
+    add("ghost batchnorm larger than the batch", (3, 5), 1, virtual_batch_size=8)
+    add("ghost batchnorm, cumulative", (6, 3, 4), 1, virtual_batch_size=2, momentum=None)
+    add("ghost batchnorm of long rows", (40, 3, 18), 1, steps=1, virtual_batch_size=33)
+    cases.add("ghost batchnorm, add, relu", {"x": (5, 4, 3, 5), "z": (5, 4, 3, 5)},
+              [node("bn", "BatchNorm2d", num_features=4, virtual_batch_size=2), node("add", "Add", "bn z"),
+               node("relu", "ReLU", "add")], steps=2, eval_run=True)
+    ramps = dict(r_max=1.5, d_max=0.6, ramp_begin=1, r_ramp_end=3, d_ramp_end=4)
+    add("batch renorm", (6, 3, 4, 5), 2, steps=6, renorm=ramps)
+    add("batch renorm of ghost batches", (7, 4), 1, steps=3, virtual_batch_size=3, renorm=ramps, momentum=0.01)
+    wide = dict(r_max=100, d_max=100, ramp_begin=0, r_ramp_end=1, d_ramp_end=1)
+    add("batch renorm within its limits", (4, 3, 5), 1, steps=3, renorm=wide)
+    cases.add("batch renorm, relu", (6, 4, 3, 5),
+              chain(("bn", "BatchNorm2d", dict(num_features=4, renorm=wide)), ("relu", "ReLU", {})), steps=3,
+              eval_run=True)
+
+
 def inference(cases):
     """Networks in eval mode: what folding must not change."""
     affines = {"": {}, ", affine off": {"affine": False}, ", scale off": {"scale": False},
@@ -607,7 +661,7 @@ def main():
     torch.use_deterministic_algorithms(True)
 
     cases = Cases()
-    for family in (linear_and_conv, activations, pools_and_shapes, softmax_and_loss, batch_norm, inference):
+    for family in (linear_and_conv, activations, pools_and_shapes, softmax_and_loss, batch_norm, small_batches, inference):
         family(cases)
     metadata = {"made_by": f"tests/goldens/make_goldens.py, PyTorch {torch.__version__}",
                 "cases": json.dumps(cases.cases, separators=(",", ":"))}

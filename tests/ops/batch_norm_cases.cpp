@@ -9,6 +9,8 @@ struct Options {
   bool batch_statistics = true;
   bool residual = false, channels_last = false;
   Activation activation = Activation::none;
+  int64_t virtual_batch_size = 0;
+  bool renorm = false;
 };
 
 OpCase batch_norm_case(const Shape& x, const Options& o) {
@@ -19,6 +21,13 @@ OpCase batch_norm_case(const Shape& x, const Options& o) {
   attributes.frozen = !o.batch_statistics;
   attributes.channels_last = o.channels_last;
   attributes.activation = o.activation;
+  attributes.virtual_batch_size = o.virtual_batch_size;
+  attributes.single_value = o.running ? SingleValue::running : SingleValue::error;
+  // x's mean and deviation are near 1 and 2.3, the running ones far from them: r and d stand at their limits,
+  // and the numeric gradient sees the constants that they are.
+  if (o.renorm)
+    attributes.renorm = {.r_max = 1.3, .d_max = 0.4, .ramp_begin = -1, .r_ramp_end = 0, .d_ramp_end = 0};
+  const double mean = o.renorm ? -9 : -1;
   const auto optional = [](bool there, CaseInput input) {
     input.absent = !there;
     return input;
@@ -28,13 +37,15 @@ OpCase batch_norm_case(const Shape& x, const Options& o) {
   return {concat("batch norm ", x.str(), o.scale ? "" : ", no scale", o.shift ? "" : ", no shift",
                  o.running ? "" : ", no running statistics", o.batch_statistics ? "" : ", frozen",
                  kActivations[static_cast<int>(o.activation)], o.residual ? ", residual" : "",
-                 o.channels_last ? ", channels last" : ""),
+                 o.channels_last ? ", channels last" : "",
+                 o.virtual_batch_size > 0 ? concat(", virtual batch size ", o.virtual_batch_size) : "",
+                 o.renorm ? ", renorm" : ""),
           attributes,
           {{x, -3, 5},
            optional(o.scale, {c, -spread, spread}),
            optional(o.shift, {c}),
-           optional(o.running, {c, -1, 1, DType::f32, false, false}),
-           optional(o.running, {c, 0.5, 4, DType::f32, false, false}),
+           optional(o.running, {c, mean, mean + 2, DType::f32, false, false}),
+           optional(o.running, {c, 0.5, o.renorm ? 1.0 : 4.0, DType::f32, false, false}),
            optional(o.running, {{}, 0, 9, DType::i64, false, false}),
            optional(o.residual, {x, -2, 2})}};
 }
@@ -87,6 +98,28 @@ std::vector<OpCase> batch_norm_cases() {
                                           .activation = activation}));
     }
   }
+  // Parts of one layout and of two (rows, planes), a ragged last part, one that joins, one larger than all.
+  for (const Shape& x : {Shape{9, 3}, Shape{70, 2, 4, 5}, Shape{6, 2, 5, 7}, Shape{7, 3, 2}}) {
+    for (const int64_t size : {2, 4, 33}) {
+      if (x[0] != 70 || size == 33) cases.push_back(batch_norm_case(x, {.virtual_batch_size = size}));
+      // Of two values a channel: as above.
+      if (x.rank() == 2) cases.back().tolerance = 5e-3;
+    }
+  }
+  for (const Activation activation : {Activation::none, Activation::relu, Activation::relu6}) {
+    for (const bool residual : {false, true}) {
+      for (const bool renorm : {false, true}) {
+        cases.push_back(batch_norm_case(
+            Shape{5, 3, 3, 7},
+            {.residual = residual, .activation = activation, .virtual_batch_size = 2, .renorm = renorm}));
+      }
+    }
+  }
+  cases.push_back(batch_norm_case(Shape{40, 9}, {.renorm = true}));
+  cases.push_back(batch_norm_case(Shape{40, 9}, {.scale = false, .shift = false, .renorm = true}));
+  cases.push_back(batch_norm_case(Shape{3, 2, 5, 7}, {.renorm = true}));
+  cases.push_back(batch_norm_case(Shape{1, 9}, {}));  // one value a channel
+  cases.push_back(batch_norm_case(Shape{1, 9, 1, 1}, {.residual = true, .activation = Activation::relu}));
 
   for (const Activation activation :
        {Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu, Activation::sigmoid,

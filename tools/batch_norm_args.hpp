@@ -1,0 +1,26 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "pleat/batch_norm.hpp"
+#include "pleat/train.hpp"
+
+namespace pleat::tools {
+
+/// The options of training in small batches: how BatchNorm trains, accumulation, averaged weights.
+struct BatchNormArgs {
+  std::optional<double> momentum;
+  int64_t virtual_batch_size = 0;
+  bool renorm = false;
+  std::string single_value = "error";
+  int64_t accumulate = 1;
+
+  void add_to(CLI::App& app, FitOptions& fit);
+  /// Sets what was given on every BatchNorm of the model, and how the optimizer accumulates.
+  void apply(Model& model, FitOptions& fit) const;
+};
+
+}  // namespace pleat::tools
