@@ -251,13 +251,6 @@ void multiply_tile(const TileInput& in, const TileOutput& out, int64_t columns) 
   const int64_t panel_stride = in.panel_stride;
   const float* a = in.a;
   const float* b = in.b;
-  if (out.accumulate) {  // in time for the end of the sums
-    unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
-      unroll<(Vecs * kLanes + 15) / 16>([&](auto v) PLEAT_LAMBDA_INLINE {
-        __builtin_prefetch(out.c + i * out.c_stride + v * 16, 1);
-      });
-    });
-  }
   for (int64_t l = in.k; l > 0; --l) {
     Vec row[Vecs];
     unroll<Vecs>([&](auto v)
