@@ -7,8 +7,8 @@
 
 namespace pleat {
 
-// The algorithms of the weight gradient of a channels-last convolution. The sum over pixels is cut into
-// parts, fixed by the sizes, that are computed in parallel and then added in order.
+// The algorithms of the weight gradient of a channels-last convolution. The sum over pixels runs over chunks
+// that the sizes fix, one after another; within a chunk the matrices are cut, not the sum.
 
 template <class T>
 struct WeightOperands {
@@ -19,9 +19,9 @@ struct WeightOperands {
 /// Output channels whose gradients are put in the weight's order at once.
 inline constexpr int64_t kFinishColumns = 16;
 
-/// A matrix product for each tap of the window, over pixels in panels. Of few channels, a row of taps counts
-/// as one of as many channels; the image is then copied with its padding. Pixels are packed a chunk at a
-/// time, then multiplied, blocks of the matrices side by side.
+/// A matrix product for each tap of the window, over pixels in panels. Of few channels, all taps are joined
+/// to one of as many. Pixels are packed a chunk at a time, then multiplied, blocks of the matrices side by
+/// side.
 struct DirectWeightGradient {
   ConvShape shape;
   int64_t mr, nr;
@@ -86,7 +86,7 @@ struct WinogradWeightGradient {
   void finish(const Context<T>& context, const T* sums, T* dw) const;
 };
 
-/// One channel in and out of each group.
+/// One channel in and out of each group: sums of bands of rows, then added in order.
 struct DepthwiseWeightGradient {
   ConvShape shape;
   int64_t band_rows;

@@ -68,7 +68,10 @@ struct ConvChannelsLastWeightGradientOp {
   static void run(const Attributes& attributes, const Context<T>& context) {
     const Shape &x = context.in_shape(0), &weight = context.in_shape(2);
     T* const dw = context.out(0);
-    if (x[0] == 0) return std::fill(dw, dw + weight.numel(), T(0)), void();
+    if (x[0] == 0) {
+      std::fill(dw, dw + weight.numel(), T(0));
+      return;
+    }
     std::visit(
         [&](const auto& a) {
           a.run(context, WeightOperands<T>{context.in(0), context.in(1), dw});
