@@ -39,14 +39,15 @@ release() { run_tests release -Dbuildtype=release -Dbench=true; }
 # Vector kernels are instrumented nowhere, and the ops around them are alike for each: one set is enough.
 asan() {
   ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-    run_tests asan "${sanitized[@]}" -Disas="$(one_isa)" -Db_sanitize=address,undefined
+    run_tests asan "${sanitized[@]}" -Doptimization=0 -Disas="$(one_isa)" -Db_sanitize=address,undefined
 }
-# Kernels are those that TSan sees into; the tool does nothing on threads of its own.
+# Kernels are those that TSan sees into, and so slow that they are optimized; the tool does nothing on threads of
+# its own.
 tsan() {
   TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1" run_tests tsan "${sanitized[@]}" \
-    -Disas=reference -Dtools=false -Db_sanitize=thread
+    -Doptimization=1 -Disas=reference -Dtools=false -Db_sanitize=thread
 }
-sanitized=(-Doptimization=0 -Ddebug=false -Dcpp_args=-g1 -Dbench=false)
+sanitized=(-Ddebug=false -Dcpp_args=-g1 -Dbench=false)
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 check_format
