@@ -98,7 +98,7 @@ void Model::Impl::changed() {
 PreparedGraph& Model::Impl::prepared() {
   if (!training) return prepared_inference();
   if (!training_form) {
-    PassContext context{.seed = options.seed};
+    PassContext context{.seed = options.seed, .precise = options.precise};
     training_form.emplace(PreparedGraph{.graph = training_graph(graph.ir(), context)});
   }
   return *training_form;

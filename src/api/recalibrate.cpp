@@ -96,7 +96,7 @@ class Recalibrator {
         batch_norm->renorm.reset();
       }
     }
-    PassContext context;
+    PassContext context{.precise = model_.options.precise};
     graph_ = training_graph(plain, context);
     graph_.outputs.clear();
     for (Node& node : graph_.nodes) {

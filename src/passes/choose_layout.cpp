@@ -111,7 +111,7 @@ class Layout {
         input_of(node, 4) != kAbsent) {
       return false;
     }
-    if (joins_expansion(id, conv)) return true;
+    if (!trains_ && joins_expansion(id, conv)) return true;
     ValueId residual = input_of(node, 3);
     ops::ConvChannelsLast moved{conv.window, conv.groups, conv.epilogue, precise_};
     moved.trains = trains_;

@@ -7,6 +7,7 @@
 #include "passes/to_double.hpp"
 #include "pleat/model.hpp"
 #include "pleat/models.hpp"
+#include "pleat/train.hpp"
 #include "support/model_tools.hpp"
 #include "support/run_graph.hpp"
 
@@ -254,6 +255,38 @@ TEST_CASE("gate_activations: x * sigmoid(x) is silu, x * hard_sigmoid(x) hardswi
         gated(ops::Activate{Activation::tanh}, true, false)}) {
     CHECK(count<ops::Binary>(prepared(graph)) == 1);
     check_same(graph, x);
+  }
+}
+
+TEST_CASE("choose_training_layout: a depthwise convolution right behind a pointwise one trains") {
+  Graph graph;
+  Value x = graph.input("x", {kDynamic, 3, 8, 8});
+  x = graph.add("expand", Conv2d{3, 12, 1}, {x});
+  x = graph.add("depthwise", Conv2d{.in_channels = 12, .out_channels = 12, .kernel_size = 3, .groups = 12},
+                {x});
+  x = graph.add(GlobalAvgPool{}, {x});
+  graph.output("y", graph.add("fc", Linear{12, 2}, {x}));
+  Model model(graph);
+  const Tensor weight = model.parameter("depthwise.weight").clone();
+  Trainer trainer(model, {}, {SGD{.lr = 0.1}});
+  trainer.step(test::random_tensor({4, 3, 8, 8}, 1), Tensor::from<int64_t>({4}, {0, 1, 1, 0}));
+  CHECK(test::relative_error(model.parameter("depthwise.weight"), weight) > 1e-6);
+}
+
+TEST_CASE("ModelOptions::precise keeps training to plain sums too") {
+  Graph graph;
+  const Value x = graph.input("x", {kDynamic, 32, 12, 12});
+  graph.output("y", graph.add("conv", Conv2d{.in_channels = 32, .out_channels = 32, .kernel_size = 3}, {x}));
+  const Tensor image = test::random_tensor({2, 32, 12, 12}, 1);
+  const auto same = [](const Tensor& a, const Tensor& b) {
+    return std::ranges::equal(a.span<float>(), b.span<float>());
+  };
+  for (const bool precise : {false, true}) {
+    CAPTURE(precise);
+    const Model model(graph);
+    PassContext plain{.precise = true};
+    const Tensor sums = test::run_graph(training_graph(model.graph().ir(), plain), {image})[0];
+    CHECK(same(Model(graph, {.precise = precise})(image), sums) == precise);
   }
 }
 
