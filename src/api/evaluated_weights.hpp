@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+
+#include "api/keep_state.hpp"
 #include "pleat/train.hpp"
 
 namespace pleat {
@@ -9,15 +12,9 @@ namespace pleat {
 class EvaluatedWeights {
  public:
   EvaluatedWeights(Model& model, const Trainer& trainer, const Dataset& train, const FitOptions& options);
-  EvaluatedWeights(const EvaluatedWeights&) = delete;
-  EvaluatedWeights& operator=(const EvaluatedWeights&) = delete;
-  ~EvaluatedWeights();
 
  private:
-  void restore();
-
-  Model& model_;
-  StateDict own_;  // empty where nothing differs
+  std::optional<KeepState> own_;  // empty where nothing differs
 };
 
 }  // namespace pleat

@@ -1,10 +1,9 @@
 #include "api/fit_batches.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <span>
 
 #include "api/labels.hpp"
+#include "api/not_finite.hpp"
 #include "base/format.hpp"
 #include "base/random.hpp"
 
@@ -23,11 +22,9 @@ bool trains_batch_norm(const GraphData& graph) {
 
 void check_items(std::string_view who, const Dataset& data, int64_t classes) {
   check_labels(who, data.labels, classes);
-  const auto values = data.inputs.span<float>();
-  const auto fault = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
-  if (fault == values.end()) return;
-  const int64_t item_size = data.inputs.numel() / data.inputs.shape()[0];
-  fail(who, ": the input of item ", (fault - values.begin()) / item_size, " holds ", *fault);
+  if (const auto fault = find_not_finite(data.inputs)) {
+    fail(who, ": the input of item ", fault->item, " holds ", fault->value);
+  }
 }
 
 FitBatches::FitBatches(Model& model, const Dataset& data, const FitOptions& options)

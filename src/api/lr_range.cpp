@@ -3,42 +3,19 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <utility>
 
 #include "api/fit_batches.hpp"
+#include "api/keep_state.hpp"
+#include "api/not_finite.hpp"
 #include "base/format.hpp"
 
 namespace pleat {
 namespace {
 
-/// Puts a model's weights, running statistics and dropout's counters back when it goes.
-class KeepState {
- public:
-  explicit KeepState(Model& model) : now_(model.impl().weights) {
-    for (const Tensor& tensor : now_) before_.push_back(tensor.clone());
-  }
-  KeepState(const KeepState&) = delete;
-  KeepState& operator=(const KeepState&) = delete;
-  ~KeepState() {
-    for (size_t i = 0; i < now_.size(); ++i) {
-      std::memcpy(now_[i].raw(), std::as_const(before_[i]).raw(), before_[i].bytes());
-    }
-  }
-
- private:
-  std::vector<Tensor> now_, before_;
-};
-
 Optimizer with_rate_one(Optimizer optimizer) {
   std::visit([](auto& method) { method.lr = 1; }, optimizer.method);
   return optimizer;
-}
-
-bool is_finite(const Tensor& tensor) {
-  const auto values = tensor.span<float>();
-  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
 
 /// fastai's "valley", for the points from first to last - 1.
@@ -86,7 +63,7 @@ LrRange find_lr(Model& model, const Dataset& data, const FitOptions& options, co
       loss = trainer.step(batch.inputs, batches.target(batch), lr);
     } catch (const Error&) {
       // With a higher rate the loss overflows; any other fault is one.
-      if (result.curve.empty() || !is_finite(batch.inputs)) throw;
+      if (result.curve.empty() || find_not_finite(batch.inputs)) throw;
       result.diverged = true;
       break;
     }

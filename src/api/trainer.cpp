@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
 #include "api/labels.hpp"
 #include "api/model_impl.hpp"
+#include "api/not_finite.hpp"
 #include "api/weight_average.hpp"
 #include "base/format.hpp"
 #include "executor/profiler.hpp"
@@ -52,12 +54,10 @@ double learning_rate(const Optimizer& optimizer) {
 
 /// ", and item 3 of the input holds nan" where that is so.
 std::string fault_in(std::string_view what, const Tensor& tensor) {
-  if (tensor.dtype() != DType::f32 || tensor.numel() == 0) return "";
-  const auto values = tensor.span<float>();
-  const auto it = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
-  if (it == values.end()) return "";
-  const int64_t per_item = tensor.numel() / (tensor.shape().rank() > 0 ? tensor.shape()[0] : 1);
-  return concat(", and item ", (it - values.begin()) / per_item, " of the batch's ", what, " holds ", *it);
+  if (tensor.dtype() != DType::f32) return "";
+  const auto fault = find_not_finite(tensor);
+  if (!fault) return "";
+  return concat(", and item ", fault->item, " of the batch's ", what, " holds ", fault->value);
 }
 
 }  // namespace
@@ -73,6 +73,11 @@ struct Trainer::Impl {
     }
     build();
   }
+
+  struct MicroBatches {
+    int64_t first = 0, count = 0, items = 0;
+    Executor* executor = nullptr;
+  };
 
   bool accumulates() const { return optimizer.micro_batch_size > 0; }
 
@@ -92,6 +97,8 @@ struct Trainer::Impl {
   void prepare(const Tensor& input, const Tensor& target);
   PlannedMemory planned_memory(const Shape& input, const Shape& target);
   void prepare_micro_batches(const Tensor& input, const Tensor& target);
+  /// Equal ones, then one of what is left: alone it joins the one before, as BatchNorm cannot train on it.
+  std::array<MicroBatches, 2> micro_batches(int64_t items) const;
   void run_batch(const Tensor& input, const Tensor& target, Profiler* profiler);
   void run_micro_batches(const Tensor& input, const Tensor& target);
   double step(const Tensor& input, const Tensor& target, double lr_factor, Profiler* profiler);
@@ -111,11 +118,7 @@ struct Trainer::Impl {
 
   GraphData updates;         // where gradients add up
   std::vector<Tensor> sums;  // of gradients
-  struct MicroBatches {
-    int64_t first = 0, count = 0, items = 0;
-    Executor* executor = nullptr;
-  };
-  MicroBatches equal, last;  // the last one may have another size
+  std::array<MicroBatches, 2> batches;
   ExecutorCache last_executors, update_executors;
   Executor* update_executor = nullptr;
 
@@ -298,8 +301,11 @@ PlannedMemory Trainer::Impl::planned_memory(const Shape& input, const Shape& giv
   shapes[0] = input;
   shapes[1] = given;
   if (accumulates() && input.rank() > 0 && given.rank() > 0) {  // the largest micro-batch
-    const int64_t n = input[0], size = std::min(optimizer.micro_batch_size, n);
-    shapes[0][0] = shapes[1][0] = size + (n > size && n % size == 1 ? 1 : 0);
+    int64_t most = 0;
+    for (const MicroBatches& batches : micro_batches(input[0])) {
+      if (batches.count > 0) most = std::max(most, batches.items);
+    }
+    shapes[0][0] = shapes[1][0] = most;
   }
   const auto bytes = [](const StateDict& state) {
     size_t sum = 0;
@@ -324,31 +330,36 @@ PlannedMemory Trainer::Impl::planned_memory(const Shape& input, const Shape& giv
           .workspace = static_cast<int64_t>(plan.packed_bytes + plan.worker_bytes * workers)};
 }
 
+std::array<Trainer::Impl::MicroBatches, 2> Trainer::Impl::micro_batches(int64_t n) const {
+  const int64_t size = std::min(optimizer.micro_batch_size, n), rest = n % size;
+  const int64_t count = n / size - (rest == 1 ? 1 : 0);
+  return {{{.first = 0, .count = count, .items = size},
+           {.first = count * size, .count = rest > 0 ? 1 : 0, .items = n - count * size}}};
+}
+
 void Trainer::Impl::prepare_micro_batches(const Tensor& input, const Tensor& given) {
-  const int64_t n = input.shape()[0], size = std::min(optimizer.micro_batch_size, n), rest = n % size;
+  const int64_t n = input.shape()[0];
   if (given.shape().rank() == 0 || given.shape()[0] != n) {
     fail("training: the input ", input.shape().str(), " needs a target for each of ", n, " items, got ",
          given.shape().str());
   }
-  const bool joins = rest == 1 && n > 1;  // BatchNorm cannot train on one value
-  equal = {.first = 0, .count = n / size - (joins && n > size ? 1 : 0), .items = size};
-  last = {.first = equal.count * size, .count = rest > 0 ? 1 : 0, .items = n - equal.count * size};
+  batches = micro_batches(n);
   const auto with_items = [](const Tensor& all, int64_t items) {
     Shape shape = all.shape();
     shape[0] = items;
     return Tensor(shape, all.dtype());
   };
-  const auto plan = [&](MicroBatches& batches, ExecutorCache& cache) {
-    if (batches.count == 0) return;
-    const std::vector<Tensor> inputs = {with_items(input, batches.items), with_items(given, batches.items),
+  const auto plan = [&](MicroBatches& part, ExecutorCache& cache) {
+    if (part.count == 0) return;
+    const std::vector<Tensor> inputs = {with_items(input, part.items), with_items(given, part.items),
                                         Tensor(Shape{})};
-    batches.executor = &cache.get(graph, inputs);
+    part.executor = &cache.get(graph, inputs);
   };
   std::vector<Tensor> scalars = {Tensor(Shape{}), Tensor(Shape{})};
   if (step_number != kAbsent) scalars.push_back(Tensor(Shape{}, DType::i64));
   model.arena.execute([&] {
-    plan(equal, executors);
-    plan(last, last_executors);
+    plan(batches[0], executors);
+    plan(batches[1], last_executors);
     update_executor = &update_executors.get(updates, scalars);
   });
   executor = update_executor;  // all are there
@@ -368,15 +379,15 @@ void Trainer::Impl::run_micro_batches(const Tensor& input, const Tensor& given) 
   const size_t x_item = input.bytes() / static_cast<size_t>(n),
                t_item = given.bytes() / static_cast<size_t>(n);
   double loss_sum = 0;
-  for (const MicroBatches& batches : {equal, last}) {
-    const double share = static_cast<double>(batches.items) / static_cast<double>(n);
-    for (int64_t i = 0; i < batches.count; ++i) {
-      const auto item = static_cast<size_t>(batches.first + i * batches.items);
+  for (const MicroBatches& part : batches) {
+    const double share = static_cast<double>(part.items) / static_cast<double>(n);
+    for (int64_t i = 0; i < part.count; ++i) {
+      const auto item = static_cast<size_t>(part.first + i * part.items);
       const auto minus_share = static_cast<float>(-share);
       float loss_here = 0;
       const void* inputs[] = {x + item * x_item, t + item * t_item, &minus_share};
       void* outputs[] = {&loss_here};
-      batches.executor->run(inputs, outputs);
+      part.executor->run(inputs, outputs);
       loss_sum += share * static_cast<double>(loss_here);
     }
   }

@@ -9,16 +9,6 @@
 #include "ops/context.hpp"
 
 namespace pleat {
-namespace {
-
-constexpr size_t kLine = 64;
-
-constexpr size_t whole_lines(size_t bytes) {
-  return (bytes + kLine - 1) / kLine * kLine;
-}
-
-}  // namespace
-
 struct Executor::Impl {
   explicit Impl(Plan made) : plan(std::move(made)), arena(plan.arena_bytes) {
     kernels = plan.compute == DType::f64 ? static_cast<const void*>(&kernels::active_table<double>())

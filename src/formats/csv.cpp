@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "formats/csv_lines.hpp"
-#include "formats/skip.hpp"
 #include "pleat/data.hpp"
 
 namespace pleat {
@@ -71,10 +70,7 @@ Dataset read_csv(const std::filesystem::path& file, Skipped* skipped) {
   const size_t features = names.size() - 1;
   std::vector<float> values, item(features);
   std::vector<std::string> classes;
-  bool more = true;
-  const auto read_item = [&] {
-    more = lines.next();
-    if (!more) return;
+  formats::for_each_line(lines, skipped, [&] {
     if (lines.fields().size() != names.size()) {
       lines.fail_line(lines.fields().size(), " fields, the header has ", names.size());
     }
@@ -82,8 +78,7 @@ Dataset read_csv(const std::filesystem::path& file, Skipped* skipped) {
     if (lines.fields()[features].empty()) lines.fail_line("the class (last column) is missing");
     values.insert(values.end(), item.begin(), item.end());
     classes.push_back(lines.fields()[features]);
-  };
-  while (more) formats::read_or_skip(skipped, read_item);
+  });
   if (classes.empty()) lines.fail_file("nothing follows the header", skipped ? " that can be used" : "");
   Dataset data;
   number_classes(lines, classes, data);

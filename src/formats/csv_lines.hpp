@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/format.hpp"
+#include "formats/skip.hpp"
 
 namespace pleat::formats {
 
@@ -44,5 +45,17 @@ class CsvLines {
   int64_t breaks_ = 0;  // line breaks before position_
   std::vector<std::string> fields_;
 };
+
+/// read() for each line; one where that or the line itself fails is noted where `skipped` is given.
+template <class Read>
+void for_each_line(CsvLines& lines, Skipped* skipped, const Read& read) {
+  bool more = true;
+  while (more) {
+    read_or_skip(skipped, [&] {
+      more = lines.next();
+      if (more) read();
+    });
+  }
+}
 
 }  // namespace pleat::formats

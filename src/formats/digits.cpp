@@ -1,7 +1,6 @@
 #include <cmath>
 
 #include "formats/csv_lines.hpp"
-#include "formats/skip.hpp"
 #include "pleat/data.hpp"
 
 namespace pleat {
@@ -13,10 +12,7 @@ Dataset read_digits(const std::filesystem::path& file, Skipped* skipped) {
   formats::CsvLines lines(file);
   std::vector<float> values, item(pixels);
   std::vector<int64_t> labels;
-  bool more = true;
-  const auto read_item = [&] {
-    more = lines.next();
-    if (!more) return;
+  formats::for_each_line(lines, skipped, [&] {
     if (lines.fields().size() != pixels + 1) {
       lines.fail_line(lines.fields().size(), " fields, ", pixels, " pixels and the digit are needed");
     }
@@ -33,8 +29,7 @@ Dataset read_digits(const std::filesystem::path& file, Skipped* skipped) {
     }
     values.insert(values.end(), item.begin(), item.end());
     labels.push_back(static_cast<int64_t>(digit));
-  };
-  while (more) formats::read_or_skip(skipped, read_item);
+  });
   if (labels.empty()) lines.fail_file(skipped ? "no line can be used" : "the file is empty");
   const auto items = static_cast<int64_t>(labels.size());
   return {Tensor::from({items, 1, side, side}, values), Tensor::from({items}, labels), classes};

@@ -80,15 +80,6 @@ void check_training(const ops::BatchNorm& attributes, const InputTypes& in) {
   }
 }
 
-// Rows of output 1 for each part.
-int64_t saved_rows(const ops::BatchNorm& attributes) {
-  return attributes.renorm ? 7 : 5;
-}
-
-BatchNormParts parts_of(const ops::BatchNorm& attributes, const Shape& x) {
-  return {x, attributes.channels_last, attributes.batch_statistics ? attributes.virtual_batch_size : 0};
-}
-
 struct BatchNormOp {
   using Attributes = ops::BatchNorm;
   static constexpr std::string_view name = "batch_norm";
@@ -123,8 +114,9 @@ struct BatchNormOp {
       fail("batch_norm: can apply relu or relu6 only");
     }
     const bool parted = attributes.batch_statistics && attributes.virtual_batch_size > 0;
-    const int64_t rows =
-        parted && !x.is_static() ? kDynamic : parts_of(attributes, x).count() * saved_rows(attributes);
+    const int64_t rows = parted && !x.is_static()
+                             ? kDynamic
+                             : parts_of(attributes, x).count() * saved_rows(attributes.renorm.has_value());
     return {{in[kX]->dtype, x}, {in[kX]->dtype, {rows, channels[0]}}};
   }
 
@@ -185,7 +177,7 @@ struct BatchNormOp {
     const bool from_batch = part.uses_batch(attributes.batch_statistics);
     const T *x = context.in(kX) + part.offset, *residuals = context.in(kResidual);
     T* y = context.out(0) + part.offset;
-    T* saved = context.out(1) + part.index * saved_rows(attributes) * layout.channels();
+    T* saved = context.out(1) + part.index * saved_rows(attributes.renorm.has_value()) * layout.channels();
     const Renorm renorm =
         from_batch && attributes.renorm
             ? Renorm(*attributes.renorm, *context.template mutated<int64_t>(kBatchesTracked))
@@ -236,7 +228,8 @@ struct BatchNormOp {
                            static_cast<T>(bias + weight * d - low * gain),
                            static_cast<T>(r),
                            static_cast<T>(d)};
-      for (int64_t i = 0; i < saved_rows(attributes); ++i) saved[i * layout.channels() + c] = values[i];
+      for (int64_t i = 0; i < saved_rows(attributes.renorm.has_value()); ++i)
+        saved[i * layout.channels() + c] = values[i];
       layout.for_each_entry(c, [&](int64_t e) {
         center[e] = values[0];
         scale[e] = values[3];

@@ -34,10 +34,7 @@ struct BatchNormGradientOp {
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const BatchNormParts parts = parts_of(attributes, in[kX]->shape);
-    const int64_t sums = needs_sums(attributes)
-                             ? parts.most([](const BatchNormLayout& part) { return 2 * part.partials(); }) +
-                                   2 * parts.channels()
-                             : 0;
+    const int64_t sums = total_sums(attributes, parts) + chunk_sums(attributes, parts);
     const int64_t entries = parts.most([](const BatchNormLayout& part) { return 5 * part.entries(); });
     return {static_cast<size_t>(sums) * sizeof(double) +
                 static_cast<size_t>(entries + in[kSaved]->shape.numel()) * size_of(compute),
@@ -50,12 +47,9 @@ struct BatchNormGradientOp {
     const int64_t channels = parts.channels();
     Memory<T> memory;
     memory.dbias = context.template workspace<double>();
-    memory.dweight = memory.dbias + (needs_sums(attributes) ? channels : 0);
-    memory.sums = memory.dweight + (needs_sums(attributes) ? channels : 0);
-    memory.saved = reinterpret_cast<T*>(
-        memory.sums + (needs_sums(attributes)
-                           ? parts.most([](const BatchNormLayout& part) { return 2 * part.partials(); })
-                           : 0));
+    memory.dweight = memory.dbias + total_sums(attributes, parts) / 2;
+    memory.sums = memory.dbias + total_sums(attributes, parts);
+    memory.saved = reinterpret_cast<T*>(memory.sums + chunk_sums(attributes, parts));
     memory.entries = memory.saved + context.in_shape(kSaved).numel();
     int outputs = 0;
     memory.dx = attributes.wants_input ? context.out(outputs++) : nullptr;
@@ -91,7 +85,7 @@ struct BatchNormGradientOp {
     T* dx = memory.dx != nullptr ? memory.dx + part.offset : nullptr;
     T* dresidual = memory.dresidual != nullptr ? memory.dresidual + part.offset : nullptr;
     const T* y = context.has(kY) ? context.in(kY) + part.offset : nullptr;
-    const T* rows = memory.saved + part.index * (attributes.renorm ? 7 : 5) * layout.channels();
+    const T* rows = memory.saved + part.index * saved_rows(attributes.renorm) * layout.channels();
 
     T *low = slope, *inverse = offset;  // until finish replaces them
     for (int64_t c = 0; c < layout.channels(); ++c) {
@@ -151,8 +145,13 @@ struct BatchNormGradientOp {
     layout.run(reduce, finish, apply);
   }
 
-  static BatchNormParts parts_of(const Attributes& attributes, const Shape& x) {
-    return {x, attributes.channels_last, attributes.batch_statistics ? attributes.virtual_batch_size : 0};
+  // Sums of dbias and dweight over the parts, then of a part's chunks.
+  static int64_t total_sums(const Attributes& attributes, const BatchNormParts& parts) {
+    return needs_sums(attributes) ? 2 * parts.channels() : 0;
+  }
+  static int64_t chunk_sums(const Attributes& attributes, const BatchNormParts& parts) {
+    if (!needs_sums(attributes)) return 0;
+    return parts.most([](const BatchNormLayout& part) { return 2 * part.partials(); });
   }
 
   static bool needs_sums(const Attributes& attributes) {

@@ -27,7 +27,6 @@ class BatchNormLayout {
     kernels::PlaneBlock block;
   };
 
-  explicit BatchNormLayout(const Shape& x) : BatchNormLayout(x[0], x[1], x.product(2, x.rank())) {}
   BatchNormLayout(int64_t batch, int64_t channels, int64_t spatial)
       : batch_(batch),
         channels_(channels),

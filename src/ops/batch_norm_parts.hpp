@@ -53,4 +53,15 @@ class BatchNormParts {
   int64_t items_ = 0, count_ = 1;
 };
 
+/// Those of BatchNorm or its gradient.
+template <class Attributes>
+BatchNormParts parts_of(const Attributes& attributes, const Shape& x) {
+  return {x, attributes.channels_last, attributes.batch_statistics ? attributes.virtual_batch_size : 0};
+}
+
+/// Rows of (C) that are saved for the backward pass of each part, see batch_norm.cpp.
+constexpr int64_t saved_rows(bool renorm) {
+  return renorm ? 7 : 5;
+}
+
 }  // namespace pleat

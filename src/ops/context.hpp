@@ -82,6 +82,12 @@ class Context {
   const RunArguments& arguments_;
 };
 
+/// body(the active kernels) of the type that a step computes in.
+template <class Body>
+auto with_kernels(DType compute, const Body& body) {
+  return compute == DType::f64 ? body(kernels::active_table<double>()) : body(kernels::active_table<float>());
+}
+
 /// with_type for the elements that a step sees: floats are T.
 template <class T, class Body>
 void with_element_type(DType dtype, const Body& body) {

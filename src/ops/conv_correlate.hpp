@@ -37,12 +37,6 @@ struct CorrelationPlan {
   int64_t scratch_elements() const;
 };
 
-/// body(the active kernels) of the type that a step computes in.
-template <class Body>
-auto with_kernels(DType compute, const Body& body) {
-  return compute == DType::f64 ? body(kernels::active_table<double>()) : body(kernels::active_table<float>());
-}
-
 template <class T>
 CorrelationPlan plan_correlation(const kernels::KernelTable<T>& kernels, const ConvShape& shape,
                                  const ConvAxis& y, const ConvAxis& x, bool gradient);

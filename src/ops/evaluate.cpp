@@ -17,9 +17,8 @@ Tensor bytes(size_t count) {
 
 void run(const OpDef& op, const ops::Attributes& attributes, const InputTypes& types,
          const std::vector<TensorRef>& in, const std::vector<TensorRef>& out, DType compute) {
-  constexpr size_t kLine = 64;
   const Workspace need = op.workspace ? op.workspace(attributes, types, compute) : Workspace{};
-  const size_t stride = (need.per_worker + kLine - 1) / kLine * kLine;
+  const size_t stride = whole_lines(need.per_worker);
   Tensor shared = bytes(need.shared), workers = bytes(stride * static_cast<size_t>(max_workers()));
   RunArguments arguments{};
   arguments.inputs = in.data();

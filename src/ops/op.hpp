@@ -44,6 +44,11 @@ struct Workspace {
   size_t shared = 0;      ///< one piece for the whole step
   size_t per_worker = 0;  ///< one piece for each thread
 };
+/// Bytes of the cache lines that so many take; pieces of memory begin at one.
+constexpr size_t whole_lines(size_t bytes) {
+  constexpr size_t line = 64;
+  return (bytes + line - 1) / line * line;
+}
 
 /// How known elements go through an op (see KnownValue): not at all unless every input is known; an element
 /// of an output is one of a data input's (the first; for concat all); or it comes from the elements at its

@@ -11,7 +11,7 @@ namespace {
 enum Input { kX, kCenter, kScale, kShift, kResidual };
 
 // x as (N, C, ...): what stands before `dim` joined, what stands behind it too.
-Shape as_channels(const Shape& x, int64_t dim) {
+BatchNormLayout layout_along(const Shape& x, int64_t dim) {
   const int d = static_cast<int>(dim);
   return {x.product(0, d), x[d], x.product(d + 1, x.rank())};
 }
@@ -42,13 +42,13 @@ struct ScaleShiftOp {
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
-    const BatchNormLayout layout(as_channels(in[kX]->shape, attributes.dim));
+    const BatchNormLayout layout = layout_along(in[kX]->shape, attributes.dim);
     return {static_cast<size_t>(3 * layout.entries()) * size_of(compute), 0};
   }
 
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
-    const BatchNormLayout layout(as_channels(context.in_shape(kX), attributes.dim));
+    const BatchNormLayout layout = layout_along(context.in_shape(kX), attributes.dim);
     T* center = context.workspace();
     T *scale = center + layout.entries(), *shift = scale + layout.entries();
     const auto finish = [&](int64_t c) {

@@ -145,13 +145,9 @@ class Planner {
     }
     step.bytes = bytes_moved(step);
     if (op.multiply_adds != nullptr) step.multiply_adds = op.multiply_adds(step.attributes, types);
-    if (op.packed_bytes != nullptr) {
-      const size_t bytes = op.packed_bytes(step.attributes, types, plan_.compute);
-      if (packs_constants(step)) {
-        step.packed_bytes = bytes;
-      } else if (bytes > 0 && op.packed_only >= 0) {
-        fail(step.name, ": needs a constant weight");
-      }
+    if (op.packed_bytes != nullptr && (packs_constants(step) || op.packed_only >= 0)) {
+      step.packed_bytes = op.packed_bytes(step.attributes, types, plan_.compute);
+      if (step.packed_bytes > 0 && !packs_constants(step)) fail(step.name, ": needs a constant weight");
     }
     if (op.workspace != nullptr) {
       const Workspace workspace = op.workspace(step.attributes, types, plan_.compute);

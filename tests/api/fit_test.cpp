@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "pleat/safetensors.hpp"
+#include "support/fault.hpp"
 #include "support/small_fit.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -19,16 +20,7 @@ using namespace pleat::test;
 namespace {
 
 std::string fault(Model& model, const Split& data, const FitOptions& options) {
-  try {
-    fit(model, data, options);
-    return {};
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
+  return test::fault([&] { fit(model, data, options); });
 }
 
 /// The final weights of the small fit, never stopped, and its trainer's state.

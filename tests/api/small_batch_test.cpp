@@ -9,6 +9,7 @@
 #include "pleat/error.hpp"
 #include "pleat/onnx.hpp"
 #include "pleat/safetensors.hpp"
+#include "support/fault.hpp"
 #include "support/model_tools.hpp"
 #include "support/small_fit.hpp"
 #include "support/temporary_folder.hpp"
@@ -53,16 +54,6 @@ void check_close(const Model& a, const Model& b, double tolerance) {
   for (size_t i = 0; i < left.size(); ++i) {
     CAPTURE(left[i].first);
     CHECK(relative_error(left[i].second, right[i].second) <= tolerance);
-  }
-}
-
-template <class Body>
-std::string fault(const Body& body) {
-  try {
-    body();
-    return {};
-  } catch (const Error& error) {
-    return error.what();
   }
 }
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "pleat/train.hpp"
+#include "support/fault.hpp"
 #include "support/small_fit.hpp"
 
 using namespace pleat;
@@ -20,21 +21,6 @@ struct Batch {
   }
   Tensor inputs, labels;
 };
-
-/// The Error's text; empty where there is none.
-template <class Body>
-std::string fault(const Body& body) {
-  try {
-    body();
-    return {};
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::string weights(const Model& model) {
   return bytes_of(model.state_dict());

@@ -34,6 +34,14 @@ struct Epilogues {
   }
 };
 
+/// Of a row.
+struct Window {
+  int64_t kernel, stride, dilation, pad;
+  int64_t outputs(int64_t columns) const {
+    return (columns + 2 * pad - (kernel - 1) * dilation - 1) / stride + 1;
+  }
+};
+
 std::vector<int64_t> places(Random& random, int64_t n, int64_t limit) {
   std::vector<int64_t> result(static_cast<size_t>(n));
   for (int64_t& place : result) place = static_cast<int64_t>(random.below(static_cast<uint64_t>(limit)));
@@ -113,9 +121,6 @@ TEST_CASE("channels_last windows: max and average at every number of channels") 
 }
 
 TEST_CASE("channels_last.depthwise: every window, width and number of channels") {
-  struct Window {
-    int64_t kernel, stride, dilation, pad;
-  };
   for_each_isa([](const KernelTable<float>& table) {
     const auto& exact = kernels::reference_table<double>();
     Random random(seed());
@@ -128,7 +133,7 @@ TEST_CASE("channels_last.depthwise: every window, width and number of channels")
           CAPTURE(w.stride);
           CAPTURE(channels);
           CAPTURE(columns);
-          const int64_t outputs = (columns + 2 * w.pad - (w.kernel - 1) * w.dilation - 1) / w.stride + 1;
+          const int64_t outputs = w.outputs(columns);
           const int64_t stride = channels + 2, rows = static_cast<int64_t>(random.below(4));
           const int64_t weight_stride = channels + 1, y_stride = 2 * channels + 3;
           const auto x_rows = places(random, rows, 100), weight_rows = places(random, rows, 50);
@@ -240,9 +245,6 @@ TEST_CASE("channels_last.pack_pixels: panels of any height, zeros outside the im
 }
 
 TEST_CASE("channels_last.depthwise_weights: adds the sums of every window, width and number of channels") {
-  struct Window {
-    int64_t kernel, stride, dilation, pad;
-  };
   for_each_isa([](const KernelTable<float>& table) {
     const auto& exact = kernels::reference_table<double>();
     Random random(seed());
@@ -253,7 +255,7 @@ TEST_CASE("channels_last.depthwise_weights: adds the sums of every window, width
           CAPTURE(w.kernel);
           CAPTURE(channels);
           CAPTURE(columns);
-          const int64_t outputs = (columns + 2 * w.pad - (w.kernel - 1) * w.dilation - 1) / w.stride + 1;
+          const int64_t outputs = w.outputs(columns);
           const int64_t stride = channels + 2, rows = static_cast<int64_t>(random.below(4));
           const auto x_rows = places(random, rows, 100);
           std::vector<int64_t> weight_rows;

@@ -95,11 +95,14 @@ struct WinogradConv {
   int64_t tile_stride() const { return round_up(shape.in_channels, 16); }
   int64_t block_elements() const { return elements() * block_tiles * tile_stride(); }
   template <class T>
-  void transform_input(const Context<T>& context, const T* x, int64_t tile, T* v, int64_t stride) const;
-  template <class T>
   void transform_output(const Context<T>& context, const ConvOperands<T>& operands, const Block& block,
                         const T* products) const;
 };
+
+/// Input tile `tile` of all images' F(m x m, 3 x 3), transformed: v[element*stride + channel].
+template <class T>
+void transform_winograd_input(const Context<T>& context, const ConvShape& shape, int64_t m, const T* x,
+                              int64_t tile, T* v, int64_t stride);
 
 /// One channel in and out of each group, a vector of channels at once.
 struct DepthwiseConv {
@@ -146,13 +149,9 @@ Workspace packing_workspace(const ConvAlgorithm& algorithm, size_t element);
 template <class T>
 const T* pack_in_run(const ConvAlgorithm& algorithm, const Context<T>& context, const FilterView<T>& filter);
 
-constexpr size_t whole_lines(size_t bytes) {
-  return (bytes + 63) / 64 * 64;
-}
 /// Of the kernels that compute in `compute`.
 inline int64_t panel_columns(DType compute) {
-  return compute == DType::f64 ? kernels::active_table<double>().gemm.nr
-                               : kernels::active_table<float>().gemm.nr;
+  return with_kernels(compute, [](const auto& kernels) { return kernels.gemm.nr; });
 }
 
 }  // namespace pleat

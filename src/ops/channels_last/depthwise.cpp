@@ -24,14 +24,7 @@ void DepthwiseConv::run_row(const kernels::KernelTable<T>& kernels, int64_t i, i
                             const Rows<T>& x, const T* packed, T* y, int64_t y_stride,
                             const kernels::Epilogue<T>& epilogue) const {
   const ops::Window& w = shape.window;
-  int64_t x_rows[kMostTaps], weight_rows[kMostTaps];
-  int64_t rows = 0;
-  for (int64_t r = 0; r < w.kernel[0]; ++r) {
-    const int64_t row = i * w.stride[0] - w.pad_begin[0] + r * w.dilation[0];
-    if (row < 0 || row >= shape.in[0]) continue;
-    x_rows[rows] = (row - x.first) * x.row_stride;
-    weight_rows[rows++] = r * w.kernel[1] * shape.groups;
-  }
+  const DepthwiseRows rows(shape, i, x.first, x.row_stride);
   kernels.channels_last.depthwise({.outputs = shape.out[1],
                                    .channels = channels,
                                    .x_stride = x.pixel_stride,
@@ -42,11 +35,11 @@ void DepthwiseConv::run_row(const kernels::KernelTable<T>& kernels, int64_t i, i
                                    .dilation = w.dilation[1],
                                    .pad = w.pad_begin[1],
                                    .columns = shape.in[1],
-                                   .rows = rows,
+                                   .rows = rows.count,
                                    .x = x.data,
-                                   .x_rows = x_rows,
+                                   .x_rows = rows.x,
                                    .weights = packed,
-                                   .weight_rows = weight_rows,
+                                   .weight_rows = rows.weights,
                                    .y = y,
                                    .epilogue = &epilogue});
 }

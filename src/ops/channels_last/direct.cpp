@@ -6,8 +6,6 @@
 namespace pleat {
 namespace {
 
-constexpr int64_t kTasks = 16;  // enough for the threads there may be
-constexpr int64_t kTaskMultiplyAdds = 1 << 19;
 constexpr int64_t kTaskPixels = 96;            // fewer would leave weights read too seldom
 constexpr int64_t kBlockElements = 112 << 10;  // of the image, in the second cache
 constexpr int64_t kFewestPixels = 16;

@@ -12,8 +12,6 @@ namespace {
 
 constexpr int64_t kBufferElements = 32 << 10;  // of what lies between, in the second cache
 constexpr int64_t kFewestChannels = 32;
-constexpr int64_t kTasks = 16;  // enough for the threads there may be
-constexpr int64_t kTaskMultiplyAdds = 1 << 19;
 
 // How one step is cut: each task makes `rows` output rows of `channels` channels.
 struct ExpandDepthwise {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/format.hpp"
 #include "ops/channels_last/algorithms.hpp"
 
 namespace pleat {
@@ -51,17 +50,14 @@ struct ConvChannelsLastInputGradientOp {
   static constexpr std::string_view name = "conv_channels_last_input_gradient";
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
-    const Shape y = channels_last(
-        conv_output(attributes.window, attributes.groups, channels_first(in[2]->shape), in[0]->shape));
-    if (in[1]->shape != y) fail(name, ": needs dy of ", y.str(), ", got ", in[1]->shape.str());
+    check_channels_last_gradient(name, attributes, in[2]->shape, in[0]->shape, in[1]->shape);
     return {*in[2]};
   }
 
-  static ConvShape sizes(const Attributes& attributes, const Shape& weight, const Shape& x) {
-    return conv_shape(attributes.window, attributes.groups, x[0], plane_of(x), weight);
-  }
-  static bool one_phase(const ConvShape& shape) {
-    return shape.window.stride == std::array<int64_t, 2>{1, 1};
+  /// One phase is all of dx, and depthwise rows may be written apart from each other.
+  static bool writes_in_place(const ConvShape& shape, const ConvAlgorithm& chosen) {
+    return shape.window.stride == std::array<int64_t, 2>{1, 1} ||
+           std::holds_alternative<DepthwiseConv>(chosen);
   }
   template <class Body>
   static void for_phases(const ConvShape& shape, const Body& body) {
@@ -82,13 +78,14 @@ struct ConvChannelsLastInputGradientOp {
 
   // The algorithm's, then a phase's results.
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
-    const ConvShape shape = sizes(attributes, in[0]->shape, in[2]->shape);
+    const ConvShape shape = channels_last_shape(attributes, in[2]->shape, in[0]->shape);
     Workspace most;
     for_phases(shape, [&](const Phase& phase) {
       if (!phase.has_taps()) return;
-      const Workspace need =
-          packing_workspace(algorithm(attributes, shape, phase, panel_columns(compute)), size_of(compute));
-      const size_t results = one_phase(shape) ? 0 : result_elements(shape, phase) * size_of(compute);
+      const ConvAlgorithm chosen = algorithm(attributes, shape, phase, panel_columns(compute));
+      const Workspace need = packing_workspace(chosen, size_of(compute));
+      const size_t results =
+          writes_in_place(shape, chosen) ? 0 : result_elements(shape, phase) * size_of(compute);
       most.shared = std::max(most.shared, whole_lines(need.shared) + results);
       most.per_worker = std::max(most.per_worker, need.per_worker);
     });
@@ -97,7 +94,7 @@ struct ConvChannelsLastInputGradientOp {
 
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
-    const ConvShape shape = sizes(attributes, context.in_shape(0), context.in_shape(2));
+    const ConvShape shape = channels_last_shape(attributes, context.in_shape(2), context.in_shape(0));
     const Shape& x = context.in_shape(2);
     T* const dx = context.out(0);
     bool complete = true;
@@ -119,17 +116,18 @@ struct ConvChannelsLastInputGradientOp {
                              {x.product(1, 4), phase.y.out_step * x.product(2, 4), phase.x.out_step * x[3]});
         return;
       }
-      if (!one_phase(shape)) {
+      const bool apart = !writes_in_place(shape, chosen);
+      if (apart) {
         const size_t used = whole_lines(packing_workspace(chosen, sizeof(T)).shared);
         operands.y = reinterpret_cast<T*>(context.template workspace<std::byte>() + used);
       }
       std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
-      if (!one_phase(shape)) place(shape, phase, operands.y, dx);
+      if (apart) place(shape, phase, operands.y, dx);
     });
   }
 
   static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {
-    return sizes(attributes, in[0]->shape, in[2]->shape).multiply_adds();
+    return channels_last_shape(attributes, in[2]->shape, in[0]->shape).multiply_adds();
   }
   static double work(const Attributes& attributes, const InputTypes& in) {
     return static_cast<double>(multiply_adds(attributes, in)) / 16;

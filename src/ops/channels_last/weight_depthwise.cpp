@@ -31,14 +31,7 @@ void DepthwiseWeightGradient::run(const Context<T>& context, const WeightOperand
       T* const sums = partial + part * elements;
       std::fill(sums, sums + elements, T(0));
       for (int64_t i = first; i < std::min(first + band_rows, shape.out[0]); ++i) {
-        int64_t x_rows[kMostTaps], weight_rows[kMostTaps];
-        int64_t rows = 0;
-        for (int64_t r = 0; r < w.kernel[0]; ++r) {
-          const int64_t row = i * w.stride[0] - w.pad_begin[0] + r * w.dilation[0];
-          if (row < 0 || row >= shape.in[0]) continue;
-          x_rows[rows] = row * shape.in[1] * channels;
-          weight_rows[rows++] = r * w.kernel[1] * channels;
-        }
+        const DepthwiseRows rows(shape, i, 0, shape.in[1] * channels);
         context.kernels.channels_last.depthwise_weights(
             {.outputs = shape.out[1],
              .channels = channels,
@@ -48,12 +41,12 @@ void DepthwiseWeightGradient::run(const Context<T>& context, const WeightOperand
              .dilation = w.dilation[1],
              .pad = w.pad_begin[1],
              .columns = shape.in[1],
-             .rows = rows,
+             .rows = rows.count,
              .x = o.x + image * shape.in_plane() * channels,
-             .x_rows = x_rows,
+             .x_rows = rows.x,
              .dy = o.dy + (image * shape.out_plane() + i * shape.out[1]) * channels,
              .dw = sums,
-             .weight_rows = weight_rows});
+             .weight_rows = rows.weights});
       }
     }
   });

@@ -6,8 +6,6 @@ namespace {
 constexpr int64_t kUnitPixels = 256;              // of a product: dy's panel stays in the first cache
 constexpr int64_t kChunkElements = 512 << 10;     // of all panels, in the last cache
 constexpr int64_t kMostIn = 192, kMostOut = 256;  // of a task, whose sums stay in the second
-constexpr int64_t kTasks = 16;
-constexpr int64_t kTaskMultiplyAdds = 1 << 20;
 constexpr int64_t kFewChannels = 8;
 
 bool joins(const ConvShape& shape) {
@@ -36,7 +34,7 @@ DirectWeightGradient::DirectWeightGradient(const ConvShape& given, int64_t rows,
 
   block_in = block_of(depth, kMostIn, mr);
   block_out = block_of(outs(), kMostOut, nr);
-  const int64_t useful = std::min(kTasks, shape.multiply_adds() / kTaskMultiplyAdds);
+  const int64_t useful = std::min(kTasks, shape.multiply_adds() / (2 * kTaskMultiplyAdds));
   while (shape.groups * taps * divide_up(depth, block_in) * divide_up(outs(), block_out) < useful) {
     if (block_out >= 4 * nr && block_out >= block_in) {
       block_out = round_up(block_out / 2, nr);

@@ -1,6 +1,5 @@
 // dweight of a channels-last convolution, by the algorithm that costs least.
 
-#include "base/format.hpp"
 #include "ops/channels_last/weight_algorithms.hpp"
 
 namespace pleat {
@@ -41,27 +40,22 @@ struct ConvChannelsLastWeightGradientOp {
   static constexpr std::string_view name = "conv_channels_last_weight_gradient";
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
-    const Shape y = channels_last(
-        conv_output(attributes.window, attributes.groups, channels_first(in[0]->shape), in[2]->shape));
-    if (in[1]->shape != y) fail(name, ": needs dy of ", y.str(), ", got ", in[1]->shape.str());
+    check_channels_last_gradient(name, attributes, in[0]->shape, in[2]->shape, in[1]->shape);
     return {*in[2]};
   }
 
-  static ConvShape sizes(const Attributes& attributes, const Shape& x, const Shape& weight) {
-    return conv_shape(attributes.window, attributes.groups, x[0], plane_of(x), weight);
-  }
   template <class T>
   static WeightAlgorithm algorithm(const kernels::KernelTable<T>& kernels, const Attributes& attributes,
                                    const Shape& x, const Shape& weight) {
-    return choose(sizes(attributes, x, weight), attributes.precise, kernels.gemm.mr, kernels.gemm.nr);
+    return choose(channels_last_shape(attributes, x, weight), attributes.precise, kernels.gemm.mr,
+                  kernels.gemm.nr);
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const Shape &x = in[0]->shape, &weight = in[2]->shape;
-    return std::visit([&](const auto& a) { return a.workspace(size_of(compute)); },
-                      compute == DType::f64
-                          ? algorithm(kernels::active_table<double>(), attributes, x, weight)
-                          : algorithm(kernels::active_table<float>(), attributes, x, weight));
+    const WeightAlgorithm chosen =
+        with_kernels(compute, [&](const auto& kernels) { return algorithm(kernels, attributes, x, weight); });
+    return std::visit([&](const auto& a) { return a.workspace(size_of(compute)); }, chosen);
   }
 
   template <class T>
@@ -80,7 +74,7 @@ struct ConvChannelsLastWeightGradientOp {
   }
 
   static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {
-    return sizes(attributes, in[0]->shape, in[2]->shape).multiply_adds();
+    return channels_last_shape(attributes, in[0]->shape, in[2]->shape).multiply_adds();
   }
   static double work(const Attributes& attributes, const InputTypes& in) {
     return static_cast<double>(multiply_adds(attributes, in)) / 16;

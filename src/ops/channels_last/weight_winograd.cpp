@@ -37,21 +37,9 @@ template <class T>
 void WinogradWeightGradient::transform(const Context<T>& context, const WeightOperands<T>& o, int64_t tile,
                                        T* x, T* dy, int64_t count) const {
   const auto& kernels = context.kernels.channels_last;
-  const int64_t height = shape.in[0], width = shape.in[1], image = tile / (tiles_y * tiles_x);
+  const int64_t image = tile / (tiles_y * tiles_x), t = tile % chunk_tiles;
   const int64_t out_row = tile / tiles_x % tiles_y * m, out_column = tile % tiles_x * m;
-  const int64_t row = out_row - shape.window.pad_begin[0], column = out_column - shape.window.pad_begin[1];
-  const int64_t t = tile % chunk_tiles;
-  kernels.winograd_input({.m = m,
-                          .channels = ins(),
-                          .x = o.x + ((image * height + row) * width + column) * ins(),
-                          .row_stride = width * ins(),
-                          .pixel_stride = ins(),
-                          .row_begin = -row,
-                          .row_end = height - row,
-                          .column_begin = -column,
-                          .column_end = width - column,
-                          .out = x + t * in_stride(),
-                          .out_stride = count * in_stride()});
+  transform_winograd_input(context, shape, m, o.x, tile, x + t * in_stride(), count * in_stride());
   const T* from = o.dy + ((image * shape.out[0] + out_row) * shape.out[1] + out_column) * outs();
   for (int64_t j = 0; j < outs(); j += nr) {
     T* const panel = dy + (j * count + t * nr);

@@ -2,12 +2,30 @@
 
 #include <algorithm>
 
+#include "ops/channels_last/geometry.hpp"
 #include "ops/context.hpp"
 
 namespace pleat {
 
 /// Most taps of a window that is walked by rows.
 inline constexpr int64_t kMostTaps = 169;
+
+/// The rows of a depthwise window that are inside the image: where they begin in x, and their weights.
+struct DepthwiseRows {
+  int64_t count = 0;
+  int64_t x[kMostTaps], weights[kMostTaps];
+
+  /// Of output row i; x begins at row `first`, rows are row_stride apart.
+  DepthwiseRows(const ConvShape& shape, int64_t i, int64_t first, int64_t row_stride) {
+    const ops::Window& w = shape.window;
+    for (int64_t r = 0; r < w.kernel[0]; ++r) {
+      const int64_t row = i * w.stride[0] - w.pad_begin[0] + r * w.dilation[0];
+      if (row < 0 || row >= shape.in[0]) continue;
+      x[count] = (row - first) * row_stride;
+      weights[count++] = r * w.kernel[1] * shape.groups;
+    }
+  }
+};
 
 /// Output rows and channels that a task computes.
 struct WindowBand {
@@ -105,7 +123,7 @@ void for_window_segments(const kernels::PoolPlane& p, int64_t channels, const Wi
 /// that the rows of a window stay in the first cache while outputs pass by.
 template <class Body>
 void for_window_bands(const kernels::PoolPlane& p, int64_t images, int64_t channels, const Body& body) {
-  constexpr int64_t kCached = 6144, kLine = 16, kTasks = 16;  // elements; enough for the threads there may be
+  constexpr int64_t kCached = 6144, kLine = 16;  // elements
   const int64_t fit = kCached / std::max<int64_t>(1, p.kernel_h * p.in_w) / kLine * kLine;
   const int64_t block = std::min(channels, std::max(kLine, fit)), blocks = divide_up(channels, block);
   const int64_t wanted = divide_up(kTasks, std::max<int64_t>(1, images * blocks));

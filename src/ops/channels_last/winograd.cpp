@@ -5,8 +5,6 @@
 namespace pleat {
 namespace {
 
-constexpr int64_t kTasks = 16;
-constexpr int64_t kTaskMultiplyAdds = 1 << 19;
 constexpr int64_t kBlockElements = 192 << 10;  // transformed tiles, before and after the products
 constexpr int64_t kMostColumns = 64;           // of a panel, whatever the kernels
 constexpr int64_t kFewestTiles = 28;           // so many repay the reading of the weights
@@ -87,8 +85,9 @@ void WinogradConv::pack(const kernels::KernelTable<T>& kernels, const FilterView
 }
 
 template <class T>
-void WinogradConv::transform_input(const Context<T>& context, const T* x, int64_t tile, T* v,
-                                   int64_t stride) const {
+void transform_winograd_input(const Context<T>& context, const ConvShape& shape, int64_t m, const T* x,
+                              int64_t tile, T* v, int64_t stride) {
+  const int64_t tiles_y = divide_up(shape.out[0], m), tiles_x = divide_up(shape.out[1], m);
   const int64_t image = tile / (tiles_y * tiles_x);
   const int64_t row = tile / tiles_x % tiles_y * m - shape.window.pad_begin[0];
   const int64_t column = tile % tiles_x * m - shape.window.pad_begin[1];
@@ -140,7 +139,8 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
   const auto tiles_from = [&](int64_t first) { return std::min(block_tiles, tiles() - first); };
   const auto transform = [&](int64_t tile, T* block) {
     const int64_t first = tile / block_tiles * block_tiles;
-    transform_input(context, o.x, tile, block + (tile - first) * stride, tiles_from(first) * stride);
+    transform_winograd_input(context, shape, m, o.x, tile, block + (tile - first) * stride,
+                             tiles_from(first) * stride);
   };
   if (transforms_beforehand()) {
     parallel_for(tiles(), grain_for(elements() * stride / 4), [&](int64_t begin, int64_t end) {
@@ -181,6 +181,10 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
   });
 }
 
+template void transform_winograd_input<float>(const Context<float>&, const ConvShape&, int64_t, const float*,
+                                              int64_t, float*, int64_t);
+template void transform_winograd_input<double>(const Context<double>&, const ConvShape&, int64_t,
+                                               const double*, int64_t, double*, int64_t);
 template void WinogradConv::pack<float>(const kernels::KernelTable<float>&, const FilterView<float>&,
                                         float*) const;
 template void WinogradConv::pack<double>(const kernels::KernelTable<double>&, const FilterView<double>&,
