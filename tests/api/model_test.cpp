@@ -17,7 +17,7 @@ using test::relative_error;
 Tensor input_for(const Model& model, const std::string& name, int64_t batch) {
   Shape shape = model.graph().shape(model.graph().inputs()[0]);
   const models::Sizes sizes = models::default_sizes(name);
-  const int64_t side = std::min<int64_t>(sizes.height, 64);
+  const int64_t side = std::min<int64_t>(sizes.height, 32);
   shape[0] = batch;
   if (shape.rank() == 4) shape = {batch, shape[1], side, side};
   return random_tensor(shape, 3);
