@@ -76,7 +76,7 @@ void ModelArgs::add_to(CLI::App& app, Weights weights_option) {
                             : "Weights (safetensors, PyTorch's names); random, or the file's, without");
   }
   app.add_option("--threads", threads, "Threads to compute with; 0: all CPUs")->check(CLI::Range(0, 1024));
-  app.add_flag("--precise", precise, "Inference without algorithms that round more than plain sums");
+  app.add_flag("--precise", precise, "No algorithm of convolution that rounds more than plain sums do");
   app.add_option("--seed", seed, "Seed of everything random")->type_name("N");
 
   const auto size_option = [&](const char* name, std::optional<int64_t>& target, const char* meaning) {

@@ -270,6 +270,15 @@ struct StridedSliceGradient {};  ///< dy, x (its shape only), starts, ends, axes
 struct Split {  ///< x, sizes? (i64) -> `parts` outputs; without sizes equal ones, the last what is left
   int64_t dim = 0, parts = 1;
 };
+/// `count` channels of an input, from `from` on, become an output's from `to` on, every step-th.
+struct ChannelRun {
+  int64_t input = 0, from = 0, to = 0, count = 0, step = 1;
+};
+struct GatherChannels {  ///< x... (N, ..., C_i) -> y (N, ..., channels), where each run goes; they meet
+                         ///< nowhere
+  int64_t channels = 0;
+  std::vector<ChannelRun> runs;
+};
 struct Gather {  ///< x, indices (i64) -> y: indices' shape in the place of x's dimension dim
   int64_t dim = 0;
 };
@@ -405,6 +414,11 @@ struct ExpandDepthwiseChannelsLast {
   Window window;
   Epilogue epilogue;
 };
+/// center (C), scale (C), shift (C), x... (N, ..., C_i) -> act((concat(x...) - center) * scale + shift)
+struct ConcatScaleShiftChannelsLast {
+  Activation activation = Activation::none;
+  double alpha = 0;
+};
 struct MaxPoolChannelsLast {
   Window window;
   bool ceil_mode = false;
@@ -470,14 +484,15 @@ using AnyOp = std::variant<
     UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce, ReduceGradient, ArgReduce, LayerNorm,
     LayerNormGradient, LocalResponseNorm, LocalResponseNormGradient, MatMul, MatMulGradient, Einsum, Add,
     Concat, Slice, SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,
-    TileGradient, StridedSlice, StridedSliceGradient, Split, Gather, GatherGradient, Pad, PadGradient, Resize,
-    ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth, FoldDepth,
-    Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool,
-    GlobalAvgPoolGradient, ConvChannelsLast, ExpandDepthwiseChannelsLast, ConvChannelsLastInputGradient,
-    ConvChannelsLastWeightGradient, MaxPoolChannelsLast, MaxPoolChannelsLastGradient, AvgPoolChannelsLast,
-    AvgPoolChannelsLastGradient, GlobalAvgPoolChannelsLast, GlobalAvgPoolChannelsLastGradient, Softmax,
-    SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill,
-    ClipGradNorm, SgdUpdate, AdamUpdate>;
+    TileGradient, StridedSlice, StridedSliceGradient, Split, GatherChannels, Gather, GatherGradient, Pad,
+    PadGradient, Resize, ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth,
+    UnfoldDepth, FoldDepth, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient,
+    GlobalAvgPool, GlobalAvgPoolGradient, ConvChannelsLast, ExpandDepthwiseChannelsLast,
+    ConvChannelsLastInputGradient, ConvChannelsLastWeightGradient, ConcatScaleShiftChannelsLast,
+    MaxPoolChannelsLast, MaxPoolChannelsLastGradient, AvgPoolChannelsLast, AvgPoolChannelsLastGradient,
+    GlobalAvgPoolChannelsLast, GlobalAvgPoolChannelsLastGradient, Softmax, SoftmaxGradient, CrossEntropy,
+    CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate,
+    AdamUpdate>;
 
 /// One op's attributes. Copied, moved and destroyed in one place: a variant this wide is much code.
 class Attributes : public AnyOp {

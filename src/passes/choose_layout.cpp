@@ -3,6 +3,7 @@
 //   Before: y = conv(x), z = max_pool(y)             After: y' = conv_channels_last(transpose(x)),
 //   z' = max_pool_channels_last(y'), z = transpose(z')
 //   Before: y = depthwise_conv(conv_1x1(x))          After: y' = expand_depthwise_channels_last(x')
+//   Before: y = scale_shift(concat(a, b))            After: y' = concat_scale_shift_channels_last(a', b')
 // The step in the place of each node keeps its name and its value, which is now in the other order.
 // choose_training_layout: the same of a graph that is still to be differentiated, its weights parameters.
 
@@ -252,10 +253,24 @@ class Layout {
     const Node& node = graph_.node(id);
     std::vector<ValueId> inputs = node.inputs;
     if (!is_last(inputs[0])) return false;
+    if (joins_concat(id, scale_shift)) return true;
     if (const ValueId residual = input_of(node, 4); residual != kAbsent) inputs[4] = last(residual);
     ops::ScaleShift moved = scale_shift;
     moved.dim = last_dim(scale_shift.dim);
     return become(id, moved, inputs);
+  }
+  // What is joined for a batch norm alone is normalized as it is joined.
+  bool joins_concat(NodeId id, const ops::ScaleShift& scale_shift) {
+    const Node& node = graph_.node(id);
+    const NodeId producer = graph_.value(node.inputs[0]).producer;
+    if (producer < 0 || last_dim(scale_shift.dim) != 3 || input_of(node, 4) != kAbsent) return false;
+    const Node& before = graph_.node(producer);
+    const auto* concat = std::get_if<ops::Concat>(&before.attributes);
+    if (concat == nullptr || concat->dim != 3 || only_user(node.inputs[0]) == nullptr) return false;
+    std::vector<ValueId> inputs(node.inputs.begin() + 1, node.inputs.begin() + 4);
+    if (std::ranges::count(inputs, kAbsent) > 0) return false;
+    inputs.insert(inputs.end(), before.inputs.begin(), before.inputs.end());
+    return become(id, ops::ConcatScaleShiftChannelsLast{scale_shift.activation, scale_shift.alpha}, inputs);
   }
   bool convert(NodeId id, const ops::Split& split) {
     if (!is_last(graph_.node(id).inputs[0])) return false;

@@ -58,6 +58,7 @@ extern const Pass kGateActivations;
 extern const Pass kFuseEpilogue;
 extern const Pass kChooseLayout;
 extern const Pass kChooseTrainingLayout;
+extern const Pass kGatherChannels;
 extern const Pass kCancelledBiases;
 
 }  // namespace pleat

@@ -70,6 +70,7 @@ class Batch {
   bool keeps(const Node& node, const ops::GlobalAvgPool&) const { return all_have(node); }
   bool keeps(const Node& node, const ops::MaxPoolChannelsLast&) const { return all_have(node); }
   bool keeps(const Node& node, const ops::AvgPoolChannelsLast&) const { return all_have(node); }
+  bool keeps(const Node& node, const ops::GatherChannels&) const { return all_have(node); }
   bool keeps(const Node& node, const ops::GlobalAvgPoolChannelsLast&) const { return all_have(node); }
   bool keeps(const Node& node, const ops::Activate&) const { return all_have(node); }
   bool keeps(const Node& node, const ops::Unary&) const { return all_have(node); }
@@ -87,6 +88,9 @@ class Batch {
   }
   bool keeps(const Node& node, const ops::Concat& concat) const {
     return all_have(node) && !is_first(node, concat.dim);
+  }
+  bool keeps(const Node& node, const ops::ConcatScaleShiftChannelsLast&) const {
+    return std::all_of(node.inputs.begin() + 3, node.inputs.end(), [&](ValueId v) { return has(v); });
   }
   bool keeps(const Node& node, const ops::Split& split) const { return along(node, split.dim); }
   bool keeps(const Node& node, const ops::Slice& slice) const { return along(node, slice.dim); }

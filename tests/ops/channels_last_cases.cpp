@@ -178,6 +178,14 @@ std::vector<OpCase> channels_last_cases() {
                        {{g.x}}});
     }
   }
+  for (const Activation act : {Activation::none, Activation::relu, Activation::leaky_relu}) {
+    cases.push_back({concat("concat_scale_shift_channels_last, activation ", static_cast<int>(act)),
+                     ops::ConcatScaleShiftChannelsLast{act, 0.2},
+                     {{{73}}, {{73}}, {{73}}, {{2, 13, 9, 32}}, {{2, 13, 9, 1}}, {{2, 13, 9, 40}}}});
+  }
+  cases.push_back({"concat_scale_shift_channels_last of one input, wider than a block",
+                   ops::ConcatScaleShiftChannelsLast{Activation::relu},
+                   {{{5000}}, {{5000}}, {{5000}}, {{1, 2, 2, 5000}}}});
   for (const Shape& x : {Shape{1, 1, 1, 3}, Shape{2, 7, 5, 70}, Shape{1, 40, 41, 200}}) {
     cases.push_back({"global_avg_pool_channels_last " + x.str(), ops::GlobalAvgPoolChannelsLast{}, {{x}}});
   }

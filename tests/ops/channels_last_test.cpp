@@ -33,6 +33,12 @@ ops::Attributes channels_first_op(const ops::Attributes& attributes) {
 // What a case stands for, in (N, C, H, W).
 ValueId add_channels_first(GraphData& graph, const ops::Attributes& attributes,
                            const std::vector<ValueId>& inputs) {
+  if (const auto* joined = std::get_if<ops::ConcatScaleShiftChannelsLast>(&attributes)) {
+    const std::vector<ValueId> images(inputs.begin() + 3, inputs.end());
+    const ValueId x = add_node(graph, "join", ops::Concat{1}, images)[0];
+    return add_node(graph, "first", ops::ScaleShift{1, joined->activation, joined->alpha},
+                    {x, inputs[0], inputs[1], inputs[2], kAbsent})[0];
+  }
   const auto* both = std::get_if<ops::ExpandDepthwiseChannelsLast>(&attributes);
   if (both == nullptr) return add_node(graph, "first", channels_first_op(attributes), inputs)[0];
   const ValueId expanded =

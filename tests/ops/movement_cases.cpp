@@ -106,6 +106,12 @@ std::vector<OpCase> movement_cases() {
                   {.shape = {}, .differentiate = false, .values = {4.1}},
                   {.shape = {}, .differentiate = false, .values = {0.25}}}},
       {.name = "unsqueeze", .attributes = ops::Unsqueeze{}, .inputs = {{.shape = {3, 4}}, integers({-1, 0})}},
+      {.name = "gather_channels interleaved",
+       .attributes = ops::GatherChannels{6, {{0, 1, 0, 3, 2}, {1, 0, 1, 3, 2}}},
+       .inputs = {{.shape = {2, 3, 5, 4}}, {.shape = {2, 3, 5, 3}}}},
+      {.name = "gather_channels out of order, one input twice",
+       .attributes = ops::GatherChannels{40, {{1, 0, 21, 19, 1}, {0, 2, 0, 20, 1}, {0, 0, 20, 1, 1}}},
+       .inputs = {{.shape = {1, 17, 9, 22}}, {.shape = {1, 17, 9, 19}}}},
   };
 }
 

@@ -71,6 +71,27 @@ ValueId integers(GraphData& graph, const char* name, const std::vector<int64_t>&
   return add_constant(graph, name, Tensor::from({static_cast<int64_t>(values.size())}, values));
 }
 
+TEST_CASE("choose_layout: what is joined for an affine alone is one step with it") {
+  for (const bool read_twice : {false, true}) {
+    CAPTURE(read_twice);
+    const GraphData graph = after_conv([&](GraphData& g, ValueId y) {
+      y = add_node(g, "relu", ops::Activate{}, {y})[0];
+      const ValueId pool = add_node(g, "max", ops::MaxPool{{{3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}}, {y})[0];
+      const ValueId joined = add_node(g, "join", ops::Concat{1}, {y, pool})[0];
+      const ValueId scale = add_constant(g, "scale", test::random_tensor({16, 1, 1}, 4));
+      const ValueId shift = add_constant(g, "shift", test::random_tensor({16, 1, 1}, 5));
+      const ValueId scaled = add_node(g, "mul", ops::Binary{ops::BinaryKind::mul}, {joined, scale})[0];
+      const ValueId shifted = add_node(g, "add", ops::Binary{ops::BinaryKind::add}, {scaled, shift})[0];
+      const ValueId z = add_node(g, "relu2", ops::Activate{}, {shifted})[0];
+      return read_twice ? add_node(g, "larger", ops::Binary{ops::BinaryKind::max}, {z, joined})[0] : z;
+    });
+    const GraphData fast = prepared(graph);
+    CHECK(count<ops::ConcatScaleShiftChannelsLast>(fast) == (read_twice ? 0 : 1));
+    CHECK(count<ops::Concat>(fast) == (read_twice ? 1 : 0));
+    check_same(graph, test::random_tensor({2, 8, 6, 5}, 3));
+  }
+}
+
 TEST_CASE("choose_layout: steps that have a channels-last form keep to it, others get their input back") {
   struct Case {
     const char* name;
