@@ -1,7 +1,9 @@
 #include <algorithm>
 
 #include "base/format.hpp"
+#include "ops/concat_shape.hpp"
 #include "ops/context.hpp"
+#include "ops/strided_copy.hpp"
 
 namespace pleat {
 namespace {
@@ -11,17 +13,8 @@ struct GatherChannelsOp {
   static constexpr std::string_view name = "gather_channels";
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
-    if (in.empty() || in[0]->shape.rank() == 0) fail("gather_channels: needs inputs with channels");
-    Shape y = in[0]->shape;
-    const int last = y.rank() - 1;
-    for (const ValueType* x : in) {
-      Shape pixels = x->shape;
-      if (pixels.rank() == y.rank()) pixels[last] = y[last];
-      if (pixels != y || x->dtype != in[0]->dtype) {
-        fail("gather_channels: needs inputs alike but in their channels, got ", in[0]->shape.str(), " and ",
-             x->shape.str());
-      }
-    }
+    ValueType y = concat_type(name, in, -1);
+    const int last = y.shape.rank() - 1;
     std::vector<bool> given(static_cast<size_t>(attributes.channels), false);
     for (const ops::ChannelRun& run : attributes.runs) {
       const bool known = run.input >= 0 && run.input < static_cast<int64_t>(in.size());
@@ -35,8 +28,8 @@ struct GatherChannelsOp {
     if (const auto missing = std::find(given.begin(), given.end(), false); missing != given.end()) {
       fail("gather_channels: channel ", missing - given.begin(), " of the output is given by no run");
     }
-    y[last] = attributes.channels;
-    return {{in[0]->dtype, y}};
+    y.shape[last] = attributes.channels;
+    return {y};
   }
 
   template <class T>
@@ -63,13 +56,10 @@ struct GatherChannelsOp {
   template <class T>
   static void copy_run(const ops::ChannelRun& run, int64_t pixels, const T* x, int64_t x_stride, T* y,
                        int64_t y_stride) {
+    if (run.step == 1) return copy_rows(pixels, run.count, x, x_stride, y, y_stride);
     const int64_t count = run.count, step = run.step;
     for (int64_t p = 0; p < pixels; ++p, x += x_stride, y += y_stride) {
-      if (step == 1) {
-        std::copy(x, x + count, y);
-      } else {
-        for (int64_t c = 0; c < count; ++c) y[c * step] = x[c];
-      }
+      for (int64_t c = 0; c < count; ++c) y[c * step] = x[c];
     }
   }
 };

@@ -2,6 +2,7 @@
 
 // What ops that only move elements share.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -38,6 +39,12 @@ class StridedCopy {
   std::array<Dim, kMost> dims_{};
   int rank_ = 0;
 };
+
+/// `rows` rows of `size` elements, from_stride apart, to where they are to_stride apart.
+template <class U>
+void copy_rows(int64_t rows, int64_t size, const U* from, int64_t from_stride, U* to, int64_t to_stride) {
+  for (int64_t i = 0; i < rows; ++i, from += from_stride, to += to_stride) std::copy(from, from + size, to);
+}
 
 /// Rows of `size` elements, `count` of them and from_stride apart, element by element in turn.
 template <class U>

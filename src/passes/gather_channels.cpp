@@ -4,11 +4,11 @@
 // A channel is an element of the dimensions from the fourth on; how often it was copied decides.
 
 #include <algorithm>
-#include <optional>
 
 #include "graph/edit.hpp"
 #include "ops/known.hpp"
 #include "passes/pass.hpp"
+#include "passes/trace_elements.hpp"
 
 namespace pleat {
 namespace {
@@ -31,7 +31,7 @@ class Origins {
  public:
   explicit Origins(const GraphData& graph) : graph_(graph), of_(graph.values.size()) {
     for (const Node& node : graph.nodes) {
-      std::visit([&](const auto& op) { follow(node, op); }, static_cast<const ops::AnyOp&>(node.attributes));
+      if (moves_elements(node) && images_alike(node) && moves_channels(node)) follow(node);
     }
   }
 
@@ -40,106 +40,85 @@ class Origins {
   bool moves(ValueId value) const { return !(*this)[value].channels.empty(); }
 
  private:
-  const Shape& shape(ValueId value) const { return graph_.value(value).type.shape; }
+  const ValueType& type(ValueId value) const { return graph_.value(value).type; }
+
+  // Whether a node's first input and its outputs have the same pixels, and channels whose number is known.
+  bool images_alike(const Node& node) const {
+    const Shape& first = type(node.inputs[0]).shape;
+    const auto alike = [&](ValueId value) {
+      const Shape& x = type(value).shape;
+      if (type(value).dtype != DType::f32 || x.rank() <= kPixelDims || first.rank() <= kPixelDims)
+        return false;
+      for (int d = 0; d < x.rank(); ++d) {
+        if ((d > 0 && x[d] == kDynamic) || (d < kPixelDims && x[d] != first[d])) return false;
+      }
+      return true;
+    };
+    return alike(node.inputs[0]) && std::all_of(node.outputs.begin(), node.outputs.end(), alike);
+  }
+
+  // Whether each channel stays in its pixel.
+  bool moves_channels(const Node& node) const {
+    const int rank = type(node.inputs[0]).shape.rank();
+    const auto is_channels = [&](int64_t dim) { return (dim < 0 ? dim + rank : dim) >= kPixelDims; };
+    if (definition(node.attributes).is_view) return true;
+    if (const auto* concat = std::get_if<ops::Concat>(&node.attributes)) return is_channels(concat->dim);
+    if (const auto* slice = std::get_if<ops::Slice>(&node.attributes)) return is_channels(slice->dim);
+    if (const auto* split = std::get_if<ops::Split>(&node.attributes)) return is_channels(split->dim);
+    if (const auto* transpose = std::get_if<ops::Transpose>(&node.attributes)) {
+      const std::vector<int64_t>& order = transpose->order;
+      return !order.empty() && order[0] == 0 && order[1] == 1 && order[2] == 2;
+    }
+    if (std::holds_alternative<ops::StridedSlice>(node.attributes)) {
+      const KnownElements axes = known(node, 3), steps = known(node, 4);
+      bool forward = axes.size() > 0 && axes.all_known() && steps.all_known();  // backward leaves no runs
+      for (int64_t i = 0; forward && i < axes.size(); ++i) forward = is_channels(axes.integer(i));
+      for (int64_t i = 0; forward && i < steps.size(); ++i) forward = steps.integer(i) > 0;
+      return forward;
+    }
+    return false;
+  }
+
+  KnownElements known(const Node& node, size_t i) const {
+    const ValueId input = input_of(node, i);
+    return KnownElements(input == kAbsent ? nullptr : &type(input));
+  }
 
   Origin origin(ValueId value) const {
     if (moves(value)) return (*this)[value];
-    const Shape& x = shape(value);
     Origin itself;
-    if (x.rank() <= kPixelDims || graph_.value(value).type.dtype != DType::f32) return itself;
-    for (int d = 1; d < x.rank(); ++d) {
-      if (x[d] == kDynamic) return itself;
-    }
+    const Shape& x = type(value).shape;
     for (int64_t c = 0; c < x.product(kPixelDims, x.rank()); ++c) itself.channels.push_back({value, c});
     return itself;
   }
 
-  bool same_pixels(ValueId a, ValueId b) const {
-    for (int d = 0; d < kPixelDims; ++d) {
-      if (shape(a).rank() <= kPixelDims || shape(b).rank() <= kPixelDims || shape(a)[d] != shape(b)[d])
-        return false;
+  void follow(const Node& node) {
+    if (definition(node.attributes).is_view) {
+      const Shape& y = type(node.outputs[0]).shape;
+      Origin x = origin(node.inputs[0]);
+      // With other channels it has another batch.
+      if (y.product(kPixelDims, y.rank()) == std::ssize(x.channels))
+        of_[static_cast<size_t>(node.outputs[0])] = std::move(x);
+      return;
     }
-    return true;
-  }
-  bool is_last(ValueId value, int64_t dim) const {
-    const int rank = shape(value).rank();
-    return rank == kPixelDims + 1 && (dim == kPixelDims || dim == -1);
-  }
-  void set(ValueId value, std::vector<Channel> channels, int copies) {
-    of_[static_cast<size_t>(value)] = {std::move(channels), copies};
-  }
-
-  template <class Op>
-  void follow(const Node&, const Op&) {}
-
-  void follow(const Node& node, const ops::Concat& concat) {
-    if (!is_last(node.outputs[0], concat.dim)) return;
-    Origin joined;
-    for (const ValueId input : node.inputs) {
-      const Origin part = origin(input);
-      if (part.channels.empty()) return;
-      joined.channels.insert(joined.channels.end(), part.channels.begin(), part.channels.end());
-      joined.copies = std::max(joined.copies, part.copies);
+    const Trace trace = trace_elements(graph_, node, [](Shape shape) {
+      for (int d = 0; d < kPixelDims; ++d) shape[d] = 1;
+      return shape;
+    });
+    if (!trace.refusal.empty()) return;
+    Origin all;  // by the trace's numbers
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (trace.inputs[i].first < 0) continue;
+      const Origin x = origin(node.inputs[i]);
+      all.channels.insert(all.channels.end(), x.channels.begin(), x.channels.end());
+      all.copies = std::max(all.copies, x.copies);
     }
-    set(node.outputs[0], std::move(joined.channels), joined.copies + 1);
-  }
-
-  void follow(const Node& node, const ops::Reshape&) {
-    if (!same_pixels(node.inputs[0], node.outputs[0])) return;
-    const Origin x = origin(node.inputs[0]);
-    const Shape& y = shape(node.outputs[0]);
-    if (y.product(kPixelDims, y.rank()) != static_cast<int64_t>(x.channels.size())) return;
-    set(node.outputs[0], x.channels, x.copies);
-  }
-
-  void follow(const Node& node, const ops::Transpose& transpose) {
-    if (transpose.order != std::vector<int64_t>{0, 1, 2, 4, 3}) return;
-    const Origin x = origin(node.inputs[0]);
-    const Shape& y = shape(node.outputs[0]);
-    std::vector<Channel> moved;
-    for (size_t i = 0; i < x.channels.size(); ++i) {
-      const auto outer = static_cast<size_t>(y[kPixelDims]), inner = static_cast<size_t>(y[kPixelDims + 1]);
-      moved.push_back(x.channels[i % inner * outer + i / inner]);
+    for (size_t k = 0; k < node.outputs.size(); ++k) {
+      Origin& y = of_[static_cast<size_t>(node.outputs[k])];
+      y.copies = all.copies + 1;
+      for (const int64_t source : trace.sources[k])
+        y.channels.push_back(all.channels[static_cast<size_t>(source)]);
     }
-    set(node.outputs[0], std::move(moved), x.copies + 1);
-  }
-
-  void cut(ValueId from, ValueId to, int64_t begin, int64_t step) {
-    const Origin x = origin(from);
-    std::vector<Channel> kept;
-    if (x.channels.empty()) return;
-    for (int64_t i = 0; i < shape(to)[kPixelDims]; ++i) {
-      kept.push_back(x.channels.at(static_cast<size_t>(begin + i * step)));
-    }
-    set(to, std::move(kept), x.copies + 1);
-  }
-  void follow(const Node& node, const ops::Slice& slice) {
-    if (is_last(node.inputs[0], slice.dim)) cut(node.inputs[0], node.outputs[0], slice.begin, 1);
-  }
-  void follow(const Node& node, const ops::Split& split) {
-    if (!is_last(node.inputs[0], split.dim)) return;
-    int64_t begin = 0;
-    for (const ValueId part : node.outputs) {
-      if (shape(part)[kPixelDims] == kDynamic) return;
-      cut(node.inputs[0], part, begin, 1);
-      begin += shape(part)[kPixelDims];
-    }
-  }
-  void follow(const Node& node, const ops::StridedSlice&) {
-    const ValueId x = node.inputs[0];
-    const auto integers = [&](size_t i) -> std::vector<int64_t> {
-      const ValueId input = input_of(node, i);
-      if (input == kAbsent) return {};
-      return known_integers(&graph_.value(input).type, "").value_or(std::vector<int64_t>{});
-    };
-    const std::vector<int64_t> starts = integers(1), axes = integers(3), steps = integers(4);
-    const bool stepped = input_of(node, 4) != kAbsent;
-    if (starts.size() != 1 || axes.size() != 1 || !is_last(x, axes[0]) || starts[0] == kUnknown) return;
-    if (stepped && (steps.size() != 1 || steps[0] == kUnknown || steps[0] < 1)) return;
-    const int64_t channels = shape(x)[kPixelDims], kept = shape(node.outputs[0])[kPixelDims];
-    if (channels == kDynamic || kept == kDynamic || kept == 0) return;
-    const int64_t start = starts[0] < 0 ? std::max<int64_t>(0, starts[0] + channels) : starts[0];
-    cut(x, node.outputs[0], start, stepped && kept > 1 ? steps[0] : 1);
   }
 
   const GraphData& graph_;

@@ -84,6 +84,11 @@ Shape sizes_for(const Node& node, Shape shape, const Affine& affine) {
 
 Trace trace_elements(const GraphData& graph, const Node& node, const Affine& affine) {
   if (definition(node.attributes).is_view) return trace_view(graph, node);
+  return trace_elements(graph, node, [&](const Shape& shape) { return sizes_for(node, shape, affine); });
+}
+
+Trace trace_elements(const GraphData& graph, const Node& node,
+                     const std::function<Shape(const Shape&)>& sizes) {
   Trace t;
   std::vector<Tensor> tensors(node.inputs.size());
   std::vector<const Tensor*> operands(node.inputs.size(), nullptr);
@@ -94,7 +99,7 @@ Trace trace_elements(const GraphData& graph, const Node& node, const Affine& aff
     if (id == kAbsent) continue;
     const ValueType& type = graph.value(id).type;
     if (is_data(node, i)) {
-      t.inputs[i] = {sizes_for(node, type.shape, affine), count};
+      t.inputs[i] = {sizes(type.shape), count};
       count += t.inputs[i].shape.numel();
       if (count > kMostElements) return refused(node, kTooLarge);
       tensors[i] = numbered(t.inputs[i].shape, t.inputs[i].first);

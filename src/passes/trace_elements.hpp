@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,5 +30,8 @@ bool moves_elements(const Node& node);
 /// Of a node that does. `affine` is of one of its values: dimensions that it does not vary along may be made
 /// smaller.
 Trace trace_elements(const GraphData& graph, const Node& node, const Affine& affine);
+/// Of a node that is no view; `sizes` says which shape shows all there is to see of a data input's.
+Trace trace_elements(const GraphData& graph, const Node& node,
+                     const std::function<Shape(const Shape&)>& sizes);
 
 }  // namespace pleat

@@ -226,4 +226,14 @@ double deviation(const Tensor& got, const Tensor& wanted, double floor) {
   return difference / size;
 }
 
+double loss_deviation(std::span<const double> losses, std::span<const double> wanted) {
+  if (losses.size() != wanted.size()) throw Error("golden: another number of losses than is wanted");
+  double worst = 0;
+  for (size_t i = 0; i < losses.size(); ++i) {
+    if (!std::isfinite(losses[i])) return std::numeric_limits<double>::infinity();
+    worst = std::max(worst, std::abs(losses[i] / wanted[i] - 1));
+  }
+  return worst;
+}
+
 }  // namespace pleat::test

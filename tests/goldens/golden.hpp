@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,5 +39,8 @@ Tensor step_of(const Tensor& stack, int64_t step);
 /// The largest difference between two tensors of one shape, relative to the largest magnitude in `wanted`
 /// (absolute where that is below `floor`). Infinite where one has a NaN.
 double deviation(const Tensor& got, const Tensor& wanted, double floor = 1e-30);
+/// The largest relative deviation of any loss; infinite where one is not finite. As many are wanted as there
+/// are.
+double loss_deviation(std::span<const double> losses, std::span<const double> wanted);
 
 }  // namespace pleat::test

@@ -6,6 +6,7 @@
 #include "ops/known.hpp"
 #include "pleat/graph.hpp"
 #include "pleat/model.hpp"
+#include "support/graph_tools.hpp"
 
 namespace pleat {
 namespace {
@@ -13,9 +14,7 @@ namespace {
 class ShapeGraph {
  public:
   ValueId input(Shape shape) { return add_input(graph_, name(), {DType::f32, std::move(shape)}); }
-  ValueId list(const std::vector<int64_t>& values) {
-    return add_constant(graph_, name(), Tensor::from<int64_t>({static_cast<int64_t>(values.size())}, values));
-  }
+  ValueId list(const std::vector<int64_t>& values) { return test::add_integers(graph_, name(), values); }
   ValueId scalar(int64_t value) { return add_constant(graph_, name(), Tensor::from<int64_t>({}, {value})); }
   ValueId add(const ops::Attributes& attributes, const std::vector<ValueId>& inputs) {
     return add_node(graph_, name(), attributes, inputs)[0];

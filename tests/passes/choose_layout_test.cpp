@@ -2,24 +2,20 @@
 
 #include <doctest/doctest.h>
 
-#include "graph/edit.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/to_double.hpp"
 #include "pleat/model.hpp"
 #include "pleat/models.hpp"
 #include "pleat/train.hpp"
+#include "support/graph_tools.hpp"
 #include "support/model_tools.hpp"
 #include "support/run_graph.hpp"
 
 namespace pleat {
 namespace {
 
-template <class Op>
-int count(const GraphData& graph) {
-  return static_cast<int>(std::count_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
-    return std::holds_alternative<Op>(node.attributes);
-  }));
-}
+using test::add_integers;
+using test::count;
 
 GraphData prepared(const GraphData& graph, bool precise = false) {
   PassContext context{.precise = precise};
@@ -67,10 +63,6 @@ GraphData after_conv(const Rest& rest) {
   return graph;
 }
 
-ValueId integers(GraphData& graph, const char* name, const std::vector<int64_t>& values) {
-  return add_constant(graph, name, Tensor::from({static_cast<int64_t>(values.size())}, values));
-}
-
 TEST_CASE("choose_layout: what is joined for an affine alone is one step with it") {
   for (const bool read_twice : {false, true}) {
     CAPTURE(read_twice);
@@ -107,11 +99,11 @@ TEST_CASE("choose_layout: steps that have a channels-last form keep to it, other
       {"mean over the plane", 1,
        [](GraphData& g, ValueId y) {
          return add_node(g, "mean", ops::Reduce{ops::ReduceKind::mean, false},
-                         {y, integers(g, "axes", {-1, 2})})[0];
+                         {y, add_integers(g, "axes", {-1, 2})})[0];
        }},
       {"mean over the rows", 2,
        [](GraphData& g, ValueId y) {
-         return add_node(g, "mean", ops::Reduce{}, {y, integers(g, "axes", {2})})[0];
+         return add_node(g, "mean", ops::Reduce{}, {y, add_integers(g, "axes", {2})})[0];
        }},
       {"gate of the channels", 2,
        [](GraphData& g, ValueId y) {
@@ -131,22 +123,23 @@ TEST_CASE("choose_layout: steps that have a channels-last form keep to it, other
       {"slices, pads, parts and joins", 2,
        [](GraphData& g, ValueId y) {
          const auto parts = add_node(g, "split", ops::Split{1, 2}, {y});
-         const ValueId cut = add_node(g, "slice", ops::StridedSlice{},
-                                      {parts[1], integers(g, "from", {1, 0}), integers(g, "to", {4, 3}),
-                                       integers(g, "slice_axes", {-3, 2})})[0];
+         const ValueId cut =
+             add_node(g, "slice", ops::StridedSlice{},
+                      {parts[1], add_integers(g, "from", {1, 0}), add_integers(g, "to", {4, 3}),
+                       add_integers(g, "slice_axes", {-3, 2})})[0];
          const ValueId pad =
-             add_node(g, "pad", ops::Pad{}, {cut, integers(g, "pads", {0, 0, 1, 0, 0, 0, 2, 0})})[0];
+             add_node(g, "pad", ops::Pad{}, {cut, add_integers(g, "pads", {0, 0, 1, 0, 0, 0, 2, 0})})[0];
          return add_node(g, "join", ops::Concat{1}, {parts[0], pad})[0];
        }},
       {"channel shuffle", 3,
        [](GraphData& g, ValueId y) {
-         y = add_node(g, "apart", ops::Reshape{}, {y, integers(g, "s5", {2, 2, 4, 6, 5})})[0];
+         y = add_node(g, "apart", ops::Reshape{}, {y, add_integers(g, "s5", {2, 2, 4, 6, 5})})[0];
          y = add_node(g, "swap", ops::Transpose{{0, 2, 1, 3, 4}}, {y})[0];
-         return add_node(g, "joined", ops::Reshape{}, {y, integers(g, "s4", {2, 8, 6, 5})})[0];
+         return add_node(g, "joined", ops::Reshape{}, {y, add_integers(g, "s4", {2, 8, 6, 5})})[0];
        }},
       {"another reshape", 2,
        [](GraphData& g, ValueId y) {
-         return add_node(g, "view", ops::Reshape{}, {y, integers(g, "s5", {2, 4, 2, 5, 6})})[0];
+         return add_node(g, "view", ops::Reshape{}, {y, add_integers(g, "s5", {2, 4, 2, 5, 6})})[0];
        }},
       {"softmax over the channels", 2,
        [](GraphData& g, ValueId y) {
@@ -172,10 +165,10 @@ TEST_CASE("choose_layout: a shuffle whose sizes are computed from a batch of any
   const ValueId weight = add_constant(graph, "weight", test::random_tensor({8, 8, 1, 1}, 2));
   ValueId y = add_node(graph, "conv", ops::Conv{}, {x, weight})[0];
   const ValueId sizes = add_node(graph, "sizes", ops::ShapeOf{}, {y})[0];
-  const ValueId batch = add_node(graph, "batch", ops::Gather{}, {sizes, integers(graph, "zero", {0})})[0];
+  const ValueId batch = add_node(graph, "batch", ops::Gather{}, {sizes, add_integers(graph, "zero", {0})})[0];
   const auto view = [&](const char* name, ValueId from, const std::vector<int64_t>& rest) {
-    const ValueId to =
-        add_node(graph, std::string(name) + ".to", ops::Concat{0}, {batch, integers(graph, "rest", rest)})[0];
+    const ValueId to = add_node(graph, std::string(name) + ".to", ops::Concat{0},
+                                {batch, add_integers(graph, "rest", rest)})[0];
     return add_node(graph, name, ops::Reshape{}, {from, to})[0];
   };
   y = view("apart", y, {2, 4, 6, 5});

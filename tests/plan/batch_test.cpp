@@ -9,6 +9,7 @@
 #include "passes/pipeline.hpp"
 #include "plan/plan.hpp"
 #include "pleat/models.hpp"
+#include "support/graph_tools.hpp"
 #include "support/model_tools.hpp"
 #include "support/run_graph.hpp"
 
@@ -25,7 +26,7 @@ GraphData graph_of(const Rest& rest) {
   return graph;
 }
 ValueId integers(GraphData& graph, const std::vector<int64_t>& values) {
-  return add_constant(graph, "integers", Tensor::from({static_cast<int64_t>(values.size())}, values));
+  return test::add_integers(graph, "integers", values);
 }
 
 TEST_CASE("batch: items that know nothing of each other") {

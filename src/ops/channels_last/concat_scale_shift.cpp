@@ -1,7 +1,9 @@
 #include <algorithm>
 
 #include "base/format.hpp"
+#include "ops/concat_shape.hpp"
 #include "ops/context.hpp"
+#include "ops/strided_copy.hpp"
 
 namespace pleat {
 namespace {
@@ -15,26 +17,15 @@ struct ConcatScaleShiftChannelsLastOp {
   static constexpr std::string_view name = "concat_scale_shift_channels_last";
 
   static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) {
-    if (in.size() <= kFirst) fail("concat_scale_shift: needs center, scale, shift and at least one input");
-    Shape y = in[kFirst]->shape;
-    const int last = y.rank() - 1;
-    y[last] = 0;
-    for (size_t k = kFirst; k < in.size(); ++k) {
-      Shape pixels = in[k]->shape;
-      if (pixels.rank() == y.rank()) pixels[last] = y[last];
-      if (pixels != y || in[k]->dtype != in[kFirst]->dtype || in[k]->shape[last] == kDynamic) {
-        fail("concat_scale_shift: needs inputs alike but in their channels, got ", in[kFirst]->shape.str(),
-             " and ", in[k]->shape.str());
-      }
-      y[last] += in[k]->shape[last];
-    }
+    const ValueType y = concat_type(name, std::span(in).subspan(std::min<size_t>(kFirst, in.size())), -1);
+    const Shape channels = {y.shape[y.shape.rank() - 1]};
     for (const Input i : {kCenter, kScale, kShift}) {
-      if (in[i]->shape != Shape{y[last]}) {
-        fail("concat_scale_shift: needs a coefficient a channel, ", Shape{y[last]}.str(), ", got ",
-             in[i]->shape.str());
+      if (in[i] == nullptr || in[i]->shape != channels) {
+        fail(name, ": needs a coefficient a channel, ", channels.str(), ", got ",
+             in[i] == nullptr ? "none" : in[i]->shape.str());
       }
     }
-    return {{in[kFirst]->dtype, y}};
+    return {y};
   }
 
   template <class T>
@@ -50,9 +41,7 @@ struct ConcatScaleShiftChannelsLastOp {
         int64_t channel = 0;
         for (int k = kFirst; k < context.input_count(); ++k) {
           const int64_t count = context.in_shape(k)[last];
-          const T* x = context.in(k) + first * count;
-          for (int64_t p = 0; p < pixels; ++p, x += count)
-            std::copy(x, x + count, y + p * channels + channel);
+          copy_rows(pixels, count, context.in(k) + first * count, count, y + channel, channels);
           channel += count;
         }
         context.kernels.batch_norm.normalize(y, nullptr, y, {pixels, channels, channels, /*per_column=*/true},
