@@ -19,5 +19,14 @@ PLEAT_INLINE void for_channels(int64_t channels, const Body& body) {
   }
 }
 
+/// Asks for a line of channels of the next pixels. Rows that come from memory are read a little of each pixel
+/// at a time, which hardware does not foresee.
+template <int Pixels>
+PLEAT_INLINE void prefetch_pixels(const float* next, int64_t pixel_stride, int64_t c) {
+  constexpr int64_t line = 64 / sizeof(float);
+  if (c % line != 0) return;
+  unroll<Pixels>([&](auto i) PLEAT_LAMBDA_INLINE { __builtin_prefetch(next + i * pixel_stride + c); });
+}
+
 }  // namespace
 }  // namespace pleat::kernels

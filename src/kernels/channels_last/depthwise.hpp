@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/channels_last/channels.hpp"
 #include "kernels/channels_last/contract.hpp"
 #include "kernels/gemm/simd.hpp"
 
@@ -47,32 +48,29 @@ PLEAT_INLINE void depthwise_block(const DepthwiseRow<float>& d, const TileOutput
   });
 }
 
-// Channels by cache lines. The last block of outputs and the last vector of channels make some values twice;
-// activations that are more than bounds follow when a line's values are all there.
+// The last block of outputs and the last vector of channels make some values twice;
+// activations that are more than bounds follow when all values are there.
 template <int Outputs, int Kernel, int Stride>
 void depthwise_blocks(const DepthwiseRow<float>& d, const TileOutput& out) {
   constexpr int pixels = (Outputs - 1) * Stride + Kernel;
-  constexpr int64_t line = kLanes < 16 ? 16 : kLanes;
-  for (int64_t begin = 0; begin < d.channels; begin += line) {
-    const int64_t end = begin + line < d.channels ? begin + line : d.channels;
-    for (int64_t q = 0; q < d.outputs; q += Outputs) {
-      if (q + Outputs > d.outputs) q = d.outputs - Outputs;
-      const int64_t first = q * Stride - d.pad;
-      const bool inner = first >= 0 && first + pixels <= d.columns;
-      for (int64_t next = begin; next < end; next += kLanes) {
-        const int64_t c = next + kLanes <= d.channels ? next : d.channels - kLanes;
-        if (inner) {
-          depthwise_block<Outputs, Kernel, Stride, true>(d, out, q, c);
-        } else {
-          depthwise_block<Outputs, Kernel, Stride, false>(d, out, q, c);
-        }
+  for (int64_t q = 0; q < d.outputs; q += Outputs) {
+    if (q + Outputs > d.outputs) q = d.outputs - Outputs;
+    const int64_t first = q * Stride - d.pad;
+    const bool inner = first >= 0 && first + pixels <= d.columns;
+    const float* next_x = d.x + (d.rows > 0 ? d.x_rows[d.rows - 1] : 0) + (first + pixels) * d.x_stride;
+    const float* next_y = d.y + (q + Outputs) * d.y_stride;
+    for (int64_t next = 0; next < d.channels; next += kLanes) {
+      prefetch_pixels<Outputs * Stride>(next_x, d.x_stride, next);
+      prefetch_pixels<Outputs>(next_y, d.y_stride, next);
+      const int64_t c = next + kLanes <= d.channels ? next : d.channels - kLanes;
+      if (inner) {
+        depthwise_block<Outputs, Kernel, Stride, true>(d, out, q, c);
+      } else {
+        depthwise_block<Outputs, Kernel, Stride, false>(d, out, q, c);
       }
     }
-    if (out.later) {
-      const int64_t first = end - begin < kLanes ? end - kLanes : begin;
-      activate_block(out.activation, out.alpha, d.y + first, d.y_stride, d.outputs, end - first);
-    }
   }
+  if (out.later) activate_block(out.activation, out.alpha, d.y, d.y_stride, d.outputs, d.channels);
 }
 
 // Any window, of `lanes` channels.

@@ -2,8 +2,7 @@
 
 #include <variant>
 
-#include "ops/channels_last/geometry.hpp"
-#include "ops/context.hpp"
+#include "ops/channels_last/window_rows.hpp"
 
 namespace pleat {
 
@@ -120,8 +119,10 @@ struct DepthwiseConv {
   struct Strides {
     int64_t image, row, pixel;
   };
+  /// Output rows and channels of a band, for outputs that lie apart.
   template <class T>
-  void run_apart(const Context<T>& context, const ConvOperands<T>& operands, const Strides& y) const;
+  void run_band(const Context<T>& context, const ConvOperands<T>& operands, const Strides& y, int64_t image,
+                const WindowBand& band) const;
 
   /// Rows of an image, `first` the first of them, and some of its channels.
   template <class T>

@@ -1,5 +1,4 @@
 #include "ops/channels_last/algorithms.hpp"
-#include "ops/channels_last/window_rows.hpp"
 #include "ops/pool_window.hpp"
 
 namespace pleat {
@@ -45,34 +44,32 @@ void DepthwiseConv::run_row(const kernels::KernelTable<T>& kernels, int64_t i, i
 }
 
 template <class T>
-void DepthwiseConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
-  const int64_t row = shape.out[1] * shape.groups;
-  run_apart(context, o, {shape.out[0] * row, row, shape.groups});
+void DepthwiseConv::run_band(const Context<T>& context, const ConvOperands<T>& o, const Strides& y,
+                             int64_t image, const WindowBand& band) const {
+  const int64_t channels = shape.groups, first = band.channel_begin;
+  const Rows<T> x = {o.x + image * shape.in_plane() * channels + first, 0, shape.in[1] * channels, channels};
+  for (int64_t i = band.row_begin; i < band.row_end; ++i) {
+    const int64_t place = image * y.image + i * y.row + first;
+    kernels::Epilogue<T> e = channels_last_epilogue(o.epilogue, o.bias, o.residual, 0, channels, first);
+    if (o.residual != nullptr) e.residual = o.residual + place;
+    run_row(context.kernels, i, band.channel_end - first, x, o.packed + first, o.y + place, y.pixel, e);
+  }
 }
 
 template <class T>
-void DepthwiseConv::run_apart(const Context<T>& context, const ConvOperands<T>& o, const Strides& y) const {
-  const int64_t channels = shape.groups;
-  const auto plane = pool_plane(shape.window, shape.in, shape.out);
-  for_window_bands(plane, shape.batch, channels, [&](int64_t image, const WindowBand& band) {
-    const int64_t first = band.channel_begin;
-    const Rows<T> x = {o.x + image * shape.in_plane() * channels + first, 0, shape.in[1] * channels,
-                       channels};
-    for (int64_t i = band.row_begin; i < band.row_end; ++i) {
-      const int64_t place = image * y.image + i * y.row + first;
-      kernels::Epilogue<T> e = channels_last_epilogue(o.epilogue, o.bias, o.residual, 0, channels, first);
-      if (o.residual != nullptr) e.residual = o.residual + place;
-      run_row(context.kernels, i, band.channel_end - first, x, o.packed + first, o.y + place, y.pixel, e);
-    }
-  });
+void DepthwiseConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
+  const int64_t row = shape.out[1] * shape.groups;
+  const Strides y = {shape.out[0] * row, row, shape.groups};
+  for_window_bands(pool_plane(shape.window, shape.in, shape.out), shape.batch, shape.groups,
+                   [&](int64_t image, const WindowBand& band) { run_band(context, o, y, image, band); });
 }
 
 #define PLEAT_DEPTHWISE(T)                                                                                  \
   template void DepthwiseConv::pack<T>(const kernels::KernelTable<T>&, const FilterView<T>&, T*) const;     \
   template void DepthwiseConv::run_row<T>(const kernels::KernelTable<T>&, int64_t, int64_t, const Rows<T>&, \
                                           const T*, T*, int64_t, const kernels::Epilogue<T>&) const;        \
-  template void DepthwiseConv::run_apart<T>(const Context<T>&, const ConvOperands<T>&, const Strides&)      \
-      const;                                                                                                \
+  template void DepthwiseConv::run_band<T>(const Context<T>&, const ConvOperands<T>&, const Strides&,       \
+                                           int64_t, const WindowBand&) const;                               \
   template void DepthwiseConv::run<T>(const Context<T>&, const ConvOperands<T>&) const;
 PLEAT_DEPTHWISE(float)
 PLEAT_DEPTHWISE(double)

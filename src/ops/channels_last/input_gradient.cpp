@@ -1,9 +1,11 @@
 // dx of a channels-last convolution: a convolution of dy with the kernel reversed, or where the stride is s,
-// s^2 of them, each for the positions of one phase (see input_gradient_axis).
+// s^2 of them, each for the positions of one phase (see input_gradient_axis). Depthwise phases run side by
+// side, so that rows of dx stay in cache while each phase writes its pixels.
 
 #include <algorithm>
 
 #include "ops/channels_last/algorithms.hpp"
+#include "ops/pool_window.hpp"
 
 namespace pleat {
 namespace {
@@ -54,10 +56,9 @@ struct ConvChannelsLastInputGradientOp {
     return {*in[2]};
   }
 
-  /// One phase is all of dx, and depthwise rows may be written apart from each other.
-  static bool writes_in_place(const ConvShape& shape, const ConvAlgorithm& chosen) {
-    return shape.window.stride == std::array<int64_t, 2>{1, 1} ||
-           std::holds_alternative<DepthwiseConv>(chosen);
+  /// One phase is all of dx.
+  static bool writes_in_place(const ConvShape& shape) {
+    return shape.window.stride == std::array<int64_t, 2>{1, 1};
   }
   template <class Body>
   static void for_phases(const ConvShape& shape, const Body& body) {
@@ -79,13 +80,15 @@ struct ConvChannelsLastInputGradientOp {
   // The algorithm's, then a phase's results.
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const ConvShape shape = channels_last_shape(attributes, in[2]->shape, in[0]->shape);
+    if (DepthwiseConv::fits(shape)) {
+      return {static_cast<size_t>(shape.groups * shape.kernel_size()) * size_of(compute), 0};
+    }
     Workspace most;
     for_phases(shape, [&](const Phase& phase) {
       if (!phase.has_taps()) return;
       const ConvAlgorithm chosen = algorithm(attributes, shape, phase, panel_columns(compute));
       const Workspace need = packing_workspace(chosen, size_of(compute));
-      const size_t results =
-          writes_in_place(shape, chosen) ? 0 : result_elements(shape, phase) * size_of(compute);
+      const size_t results = writes_in_place(shape) ? 0 : result_elements(shape, phase) * size_of(compute);
       most.shared = std::max(most.shared, whole_lines(need.shared) + results);
       most.per_worker = std::max(most.per_worker, need.per_worker);
     });
@@ -104,19 +107,14 @@ struct ConvChannelsLastInputGradientOp {
       parallel_for(x.product(0, 2), grain_for(row / 8),
                    [&](int64_t begin, int64_t end) { std::fill(dx + begin * row, dx + end * row, T(0)); });
     }
+    if (DepthwiseConv::fits(shape)) return run_depthwise(context, shape, dx);
     for_phases(shape, [&](const Phase& phase) {
       if (!phase.has_taps()) return;
       const ConvAlgorithm chosen = algorithm(attributes, shape, phase, context.kernels.gemm.nr);
       const T* packed = pack_in_run(chosen, context, phase.filter(shape, context.in(0)));
       const ops::Epilogue none;
       ConvOperands<T> operands = {context.in(1), packed, nullptr, nullptr, dx, none};
-      if (const auto* depthwise = std::get_if<DepthwiseConv>(&chosen)) {
-        operands.y += (phase.y.out_first * shape.in[1] + phase.x.out_first) * x[3];
-        depthwise->run_apart(context, operands,
-                             {x.product(1, 4), phase.y.out_step * x.product(2, 4), phase.x.out_step * x[3]});
-        return;
-      }
-      const bool apart = !writes_in_place(shape, chosen);
+      const bool apart = !writes_in_place(shape);
       if (apart) {
         const size_t used = whole_lines(packing_workspace(chosen, sizeof(T)).shared);
         operands.y = reinterpret_cast<T*>(context.template workspace<std::byte>() + used);
@@ -134,6 +132,48 @@ struct ConvChannelsLastInputGradientOp {
   }
 
  private:
+  template <class T>
+  static void run_depthwise(const Context<T>& context, const ConvShape& shape, T* dx) {
+    const std::array<int64_t, 2>& stride = shape.window.stride;
+    const int64_t channels = shape.groups, row = shape.in[1] * channels;
+    const T* const packed = pack_phases(context, shape);
+    // Row i of the plane stands for the rows [i*stride, (i+1)*stride) of dx.
+    const auto plane = pool_plane(shape.window, shape.in,
+                                  {divide_up(shape.in[0], stride[0]), divide_up(shape.in[1], stride[1])});
+    for_window_bands(plane, shape.batch, channels, [&](int64_t image, const WindowBand& band) {
+      for (int64_t i = band.row_begin; i < band.row_end; ++i) {
+        const T* weights = packed;
+        for_phases(shape, [&](const Phase& phase) {
+          if (!phase.has_taps()) return;
+          const DepthwiseConv conv{phase.shape(shape)};
+          const ops::Epilogue none;
+          const ConvOperands<T> operands = {context.in(1),
+                                            weights,
+                                            nullptr,
+                                            nullptr,
+                                            dx + phase.y.out_first * row + phase.x.out_first * channels,
+                                            none};
+          weights += conv.packed_elements();
+          if (i >= phase.y.outputs) return;
+          conv.run_band(context, operands, {shape.in[0] * row, stride[0] * row, stride[1] * channels}, image,
+                        {i, i + 1, band.channel_begin, band.channel_end});
+        });
+      }
+    });
+  }
+  /// The weights of all phases that have any, one behind the other.
+  template <class T>
+  static const T* pack_phases(const Context<T>& context, const ConvShape& shape) {
+    T* const packed = context.workspace();
+    T* to = packed;
+    for_phases(shape, [&](const Phase& phase) {
+      if (!phase.has_taps()) return;
+      const DepthwiseConv conv{phase.shape(shape)};
+      conv.pack(context.kernels, phase.filter(shape, context.in(0)), to);
+      to += conv.packed_elements();
+    });
+    return packed;
+  }
   static size_t result_elements(const ConvShape& shape, const Phase& phase) {
     return static_cast<size_t>(shape.batch * phase.y.outputs * phase.x.outputs * shape.groups *
                                shape.in_channels);

@@ -120,10 +120,10 @@ void for_window_segments(const kernels::PoolPlane& p, int64_t channels, const Wi
 }
 
 /// Calls body(image, band) for bands that cover all images, in parallel. The channels of a band are so few
-/// that the rows of a window stay in the first cache while outputs pass by.
+/// that the rows of a window stay in the second cache while outputs pass by.
 template <class Body>
 void for_window_bands(const kernels::PoolPlane& p, int64_t images, int64_t channels, const Body& body) {
-  constexpr int64_t kCached = 6144, kLine = 16;  // elements
+  constexpr int64_t kCached = 49152, kLine = 16;  // elements
   const int64_t fit = kCached / std::max<int64_t>(1, p.kernel_h * p.in_w) / kLine * kLine;
   const int64_t block = std::min(channels, std::max(kLine, fit)), blocks = divide_up(channels, block);
   const int64_t wanted = divide_up(kTasks, std::max<int64_t>(1, images * blocks));
