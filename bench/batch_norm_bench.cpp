@@ -1,5 +1,6 @@
-// Batch norm in training: forward, and forward + backward with ReLU fused, beside a plain copy of x. GB/s
-// count the bytes that must move: forward reads x and writes y; backward reads x and dy and writes dx.
+// Batch norm in training: forward, and forward + backward with ReLU fused, of planes and channels last,
+// beside a plain copy of x. GB/s count the bytes that must move: forward reads x and writes y; backward reads
+// x and dy and writes dx.
 
 #include <cstring>
 
@@ -9,10 +10,13 @@
 namespace pleat::bench {
 namespace {
 
-Shape shape_of(const benchmark::State& state) {
-  Shape shape{state.range(0), state.range(1)};
-  for (int i = 2; i < 4 && state.range(i) > 0; ++i) shape.push_back(state.range(i));
-  return shape;
+enum class Layout { planes, channels_last };
+
+// Of the arguments N, C, H, W; H and W are zero for (N, C).
+Shape shape_of(const benchmark::State& state, Layout layout = Layout::planes) {
+  const int64_t n = state.range(0), c = state.range(1), h = state.range(2), w = state.range(3);
+  if (h == 0) return {n, c};
+  return layout == Layout::planes ? Shape{n, c, h, w} : Shape{n, h, w, c};
 }
 
 void batch_norm_copy(benchmark::State& state) {
@@ -28,18 +32,20 @@ void batch_norm_copy(benchmark::State& state) {
   count_bytes(state, 2 * static_cast<int64_t>(x.bytes()), max_workers());
 }
 
-void batch_norm(benchmark::State& state, bool backward) {
-  Tensor x = random_tensor(shape_of(state)), dy = x.clone();
-  const Shape channels{x.shape()[1]};
+void batch_norm(benchmark::State& state, bool backward, Layout layout) {
+  Tensor x = random_tensor(shape_of(state, layout)), dy = x.clone();
+  const Shape channels{state.range(1)};
   Tensor weight = random_tensor(channels), bias = random_tensor(channels), mean(channels), var(channels);
   ops::BatchNorm attributes;
   attributes.spatial_dims = x.shape().rank() == 2 ? 1 : 2;
   attributes.batch_statistics = true;
+  attributes.channels_last = layout == Layout::channels_last;
   attributes.activation = backward ? Activation::relu : Activation::none;
   test::OpRunner<float> forward(attributes, {&x, &weight, &bias, &mean, &var, nullptr, nullptr});
   forward.run();
   ops::BatchNormGradient gradient;
   gradient.activation = attributes.activation;
+  gradient.channels_last = attributes.channels_last;
   test::OpRunner<float> back(gradient, {&x, &dy, &forward.outputs()[1], nullptr});
   for (auto _ : state) {
     forward.run();
@@ -54,8 +60,11 @@ void shapes(benchmark::internal::Benchmark* bench) {
 }
 
 BENCHMARK(batch_norm_copy)->Apply(shapes);
-BENCHMARK_CAPTURE(batch_norm, forward, false)->Apply(shapes);
-BENCHMARK_CAPTURE(batch_norm, forward_backward_relu, true)->Apply(shapes);
+BENCHMARK_CAPTURE(batch_norm, forward, false, Layout::planes)->Apply(shapes);
+BENCHMARK_CAPTURE(batch_norm, forward_backward_relu, true, Layout::planes)->Apply(shapes);
+BENCHMARK_CAPTURE(batch_norm, forward_channels_last, false, Layout::channels_last)->Apply(shapes);
+BENCHMARK_CAPTURE(batch_norm, forward_backward_relu_channels_last, true, Layout::channels_last)
+    ->Apply(shapes);
 
 }  // namespace
 }  // namespace pleat::bench

@@ -30,6 +30,7 @@ void BatchNormArgs::add_to(CLI::App& app, FitOptions& fit) {
       ->check(CLI::Range(1, 1 << 24))
       ->type_name("N")
       ->group(group);
+  app.add_flag("--recompute", fit.optimizer.recompute, kRecomputeHelp)->group(group);
   app.add_option("--ema-decay", fit.optimizer.ema_decay,
                  "Test and keep as the best an average of the weights that keeps this share a step; 0: none")
       ->check(between(0, 0.9999999))

@@ -10,6 +10,10 @@
 
 namespace pleat::tools {
 
+inline constexpr const char* kRecomputeHelp =
+    "Compute what BatchNorm gave again for the backward pass, instead of keeping it: less memory, the same "
+    "bits";
+
 /// The options of training in small batches: how BatchNorm trains, accumulation, averaged weights.
 struct BatchNormArgs {
   std::optional<double> momentum;

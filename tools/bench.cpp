@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "batch_norm_args.hpp"
 #include "commands.hpp"
 #include "inputs.hpp"
 #include "model_args.hpp"
@@ -34,7 +35,7 @@ struct BenchArgs {
   Output output;
   int64_t batch = 1;
   double seconds = 2;
-  bool train = false, unfolded = false;
+  bool train = false, recompute = false, unfolded = false;
   bool profile = false;
   std::string trace;
 
@@ -117,7 +118,7 @@ Timing bench_training(const BenchArgs& args) {
   // A small rate: random labels cannot be learnt, and the loss must stay finite however long this runs.
   SGD sgd;
   sgd.lr = 1e-4;
-  Trainer trainer(opened.model, Loss{}, Optimizer{sgd});
+  Trainer trainer(opened.model, Loss{}, {.method = sgd, .recompute = args.recompute});
   timing.load_ms = us_since(start) / 1e3;
 
   const Tensor inputs = random_inputs(with_batch(opened.input(), args.batch, opened.sizes), args.model.seed);
@@ -179,6 +180,7 @@ Command add_bench(CLI::App& app) {
   parser->add_option("--seconds", args->seconds, "Seconds to measure for")->check(between(0, 86400));
   CLI::Option* train =
       parser->add_flag("--train", args->train, "Time training steps: cross entropy, SGD with momentum");
+  parser->add_flag("--recompute", args->recompute, kRecomputeHelp)->needs(train);
   parser->add_flag("--unfolded", args->unfolded, "Keep every BatchNorm as a step of its own")
       ->excludes(train);
   parser->add_flag("--profile", args->profile,

@@ -13,6 +13,7 @@
 #include "passes/differentiate.hpp"
 #include "passes/pass.hpp"
 #include "passes/pipeline.hpp"
+#include "passes/recompute.hpp"
 #include "pleat/train.hpp"
 
 namespace pleat {
@@ -156,6 +157,7 @@ void Trainer::Impl::build() {
   }
   loss_value = add_loss();
 
+  const auto first_backward = static_cast<NodeId>(graph.nodes.size());
   const ValueId one = add_node(graph, "loss.gradient", ops::Fill{1}, {loss_value})[0];
   std::vector<ValueId> gradients = differentiate(graph, {{loss_value, one}}, parameters);
   for (size_t i = gradients.size(); i-- > 0;) {
@@ -171,6 +173,7 @@ void Trainer::Impl::build() {
   } else {
     add_updates(graph, std::move(parameters), gradients);
   }
+  if (optimizer.recompute) recompute(graph, first_backward);
   run_passes(graph, {&kCancelledBiases, 1}, context);
   tidy(graph);
   verify(graph, "the trainer");

@@ -95,6 +95,14 @@ struct BatchNormGradient {
   Activation activation = Activation::none;
   bool wants_input = true, wants_residual = false, wants_weight = true, wants_bias = true;
 };
+/// x, what BatchNorm saved, residual?, after -> its y once more. `after` is not read: y is made when that is
+/// there.
+struct BatchNormRecompute {
+  bool batch_statistics = true, channels_last = false;
+  int64_t virtual_batch_size = 0;
+  bool renorm = false;
+  Activation activation = Activation::none;
+};
 
 /// x, center? (C), scale (C), shift (C), residual? -> act((x - center) * scale + shift + residual), where C
 /// is x's size along `dim`. Until the last inference pass scale and shift are f64 constants and center is
@@ -480,7 +488,7 @@ struct AdamUpdate {
 /// The op list.
 using AnyOp = std::variant<
     Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose, ConvInputGradient,
-    ConvWeightGradient, BatchNorm, BatchNormGradient, ScaleShift, Activate, ActivateGradient, Unary,
+    ConvWeightGradient, BatchNorm, BatchNormGradient, BatchNormRecompute, ScaleShift, Activate, ActivateGradient, Unary,
     UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce, ReduceGradient, ArgReduce, LayerNorm,
     LayerNormGradient, LocalResponseNorm, LocalResponseNormGradient, MatMul, MatMulGradient, Einsum, Add,
     Concat, Slice, SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,

@@ -231,9 +231,9 @@ struct BatchNormOp {
       for (int64_t i = 0; i < saved_rows(attributes.renorm.has_value()); ++i)
         saved[i * layout.channels() + c] = values[i];
       layout.for_each_entry(c, [&](int64_t e) {
-        center[e] = values[0];
-        scale[e] = values[3];
-        shift[e] = values[4];
+        center[e] = values[kCenter];
+        scale[e] = values[kScale];
+        shift[e] = values[kShift];
       });
     };
     const auto apply = [&](const BatchNormLayout::Chunk& chunk) {

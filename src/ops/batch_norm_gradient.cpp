@@ -15,7 +15,6 @@ namespace pleat {
 namespace {
 
 enum Input { kX, kDy, kSaved, kY };
-enum Saved { kCenter, kLow, kInverse, kScale, kShift, kR, kDelta };
 
 struct BatchNormGradientOp {
   using Attributes = ops::BatchNormGradient;
@@ -89,7 +88,7 @@ struct BatchNormGradientOp {
 
     T *low = slope, *inverse = offset;  // until finish replaces them
     for (int64_t c = 0; c < layout.channels(); ++c) {
-      const auto saved = [&](Saved row) { return rows[row * layout.channels() + c]; };
+      const auto saved = [&](SavedRow row) { return rows[row * layout.channels() + c]; };
       layout.for_each_entry(c, [&](int64_t e) {
         center[e] = saved(kCenter);
         low[e] = saved(kLow);
@@ -121,7 +120,7 @@ struct BatchNormGradientOp {
       const int64_t first = layout.first_entry(c);
       const double lo = static_cast<double>(low[first]), inv = static_cast<double>(inverse[first]);
       sum_dy_d -= lo * sum_dy;
-      const auto row = [&](Saved i) { return static_cast<double>(rows[i * layout.channels() + c]); };
+      const auto row = [&](SavedRow i) { return static_cast<double>(rows[i * layout.channels() + c]); };
       const double r = attributes.renorm ? row(kR) : 1, delta = attributes.renorm ? row(kDelta) : 0;
       if (part.index == 0) memory.dbias[c] = memory.dweight[c] = 0;
       memory.dbias[c] += sum_dy;

@@ -66,15 +66,21 @@ class BatchNormLayout {
     }
   }
 
+  /// body(chunk) for all chunks, in parallel.
+  template <class Body>
+  void for_each_chunk(const Body& body) const {
+    parallel_for(groups() * chunks_, grain_for(chunk_work()), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) body(chunk_at(t / chunks_, t % chunks_));
+    });
+  }
+
   /// reduce(chunk) for all chunks of a channel, then finish(channel), then apply(chunk) for all its chunks:
   /// group by group, so that a group is still in the cache when it is applied; or, where there are too few
   /// groups for the workers, each of the three for all channels at once.
   template <class Reduce, class Finish, class Apply>
   void run(const Reduce& reduce, const Finish& finish, const Apply& apply) const {
-    const int64_t groups = (channels_ + group_channels_ - 1) / group_channels_;
-    const int64_t chunk_work = planes_ * std::min(kChunkValues, spatial_) * group_channels_ / 2;
-    if (chunks_ == 1 || groups >= 2 * max_workers() || groups * chunks_ * chunk_work <= kTaskWork) {
-      parallel_for(groups, grain_for(chunks_ * chunk_work), [&](int64_t begin, int64_t end) {
+    if (chunks_ == 1 || groups() >= 2 * max_workers() || groups() * chunks_ * chunk_work() <= kTaskWork) {
+      parallel_for(groups(), grain_for(chunks_ * chunk_work()), [&](int64_t begin, int64_t end) {
         for (int64_t g = begin; g < end; ++g) {
           for (int64_t k = 0; k < chunks_; ++k) reduce(chunk_at(g, k));
           const int64_t last = std::min(channels_, (g + 1) * group_channels_);
@@ -84,19 +90,16 @@ class BatchNormLayout {
       });
       return;
     }
-    const auto for_chunks = [&](const auto& body) {
-      parallel_for(groups * chunks_, grain_for(chunk_work), [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; ++t) body(chunk_at(t / chunks_, t % chunks_));
-      });
-    };
-    for_chunks(reduce);
+    for_each_chunk(reduce);
     parallel_for(channels_, grain_for(chunks_ * channel_entries() + 32), [&](int64_t begin, int64_t end) {
       for (int64_t c = begin; c < end; ++c) finish(c);
     });
-    for_chunks(apply);
+    for_each_chunk(apply);
   }
 
  private:
+  int64_t groups() const { return (channels_ + group_channels_ - 1) / group_channels_; }
+  int64_t chunk_work() const { return planes_ * std::min(kChunkValues, spatial_) * group_channels_ / 2; }
   int64_t channel_entries() const { return columns_ ? spatial_ : 1; }
 
   Chunk chunk_at(int64_t group, int64_t k) const {

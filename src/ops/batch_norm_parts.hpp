@@ -59,7 +59,8 @@ BatchNormParts parts_of(const Attributes& attributes, const Shape& x) {
   return {x, attributes.channels_last, attributes.batch_statistics ? attributes.virtual_batch_size : 0};
 }
 
-/// Rows of (C) that are saved for the backward pass of each part, see batch_norm.cpp.
+/// The rows (C) that are saved for the backward pass of each part, see batch_norm.cpp.
+enum SavedRow { kCenter, kLow, kInverse, kScale, kShift, kR, kDelta };
 constexpr int64_t saved_rows(bool renorm) {
   return renorm ? 7 : 5;
 }

@@ -7,6 +7,7 @@
 
 #include "pleat/batch_norm.hpp"
 #include "pleat/error.hpp"
+#include "pleat/models.hpp"
 #include "pleat/onnx.hpp"
 #include "pleat/safetensors.hpp"
 #include "support/fault.hpp"
@@ -172,6 +173,37 @@ TEST_CASE("without batch statistics micro-batches give the step of the whole bat
           doctest::Approx(at_once.step(batch.inputs, target)).epsilon(1e-6));
   }
   check_close(cut, whole, 1e-5);
+}
+
+TEST_CASE("recomputation takes less memory") {
+  Model model(models::resnet20(), {.threads = 1});
+  const auto activations = [&](bool recompute) {
+    Trainer trainer(model, {}, {.method = SGD{}, .recompute = recompute});
+    return static_cast<double>(trainer.planned_memory({64, 3, 32, 32}, {64}).activations);
+  };
+  CHECK(activations(true) < 0.75 * activations(false));
+}
+
+TEST_CASE("recomputation: the same bits, and running statistics that move once a step") {
+  for (const int64_t virtual_batch_size : {0, 6}) {
+    for (const int64_t micro_batch_size : {0, 16}) {
+      CAPTURE(virtual_batch_size);
+      CAPTURE(micro_batch_size);
+      Model kept = plain_model(virtual_batch_size), again = plain_model(virtual_batch_size);
+      Optimizer optimizer = {.method = SGD{}, .micro_batch_size = micro_batch_size};
+      Trainer keeping(kept, {}, optimizer);
+      optimizer.recompute = true;
+      Trainer recomputing(again, {}, optimizer);
+      for (int step = 0; step < 3; ++step) {
+        const Batch next(32, static_cast<uint64_t>(step) + 1);
+        const double wanted = keeping.step(next.inputs, next.labels);
+        CHECK(recomputing.step(next.inputs, next.labels) == wanted);
+      }
+      CHECK(bytes_of(again.state_dict()) == bytes_of(kept.state_dict()));
+      const int64_t moves = *again.parameter("bn1.num_batches_tracked").data<int64_t>();
+      CHECK(moves == *kept.parameter("bn1.num_batches_tracked").data<int64_t>());
+    }
+  }
 }
 
 TEST_CASE("a micro-batch whose loss is not finite leaves everything as it was") {

@@ -121,6 +121,22 @@ std::vector<OpCase> batch_norm_cases() {
   cases.push_back(batch_norm_case(Shape{1, 9}, {}));  // one value a channel
   cases.push_back(batch_norm_case(Shape{1, 9, 1, 1}, {.residual = true, .activation = Activation::relu}));
 
+  // Once more from what was saved, for each part of the batch: (x - row 0) * row 3 + row 4.
+  for (const bool channels_last : {false, true}) {
+    for (const bool renorm : {false, true}) {
+      const Shape x = channels_last ? Shape{5, 3, 7, 4} : Shape{5, 4, 3, 7};
+      OpCase one{
+          concat("batch norm recompute", channels_last ? ", channels last" : "", renorm ? ", renorm" : ""),
+          ops::BatchNormRecompute{.channels_last = channels_last,
+                                  .virtual_batch_size = 2,
+                                  .renorm = renorm,
+                                  .activation = Activation::relu},
+          {{x, -3, 5}, {{3 * (renorm ? 7 : 5), 4}, -2, 2}, {x}, {{3}}}};
+      for (CaseInput& input : one.inputs) input.differentiate = false;
+      cases.push_back(std::move(one));
+    }
+  }
+
   for (const Activation activation :
        {Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu, Activation::sigmoid,
         Activation::silu, Activation::hardswish, Activation::tanh}) {

@@ -80,7 +80,7 @@ TEST_CASE("train takes the options of small batches, and a run resumed must have
   write_blobs(folder / "blobs.csv");
   const ProcessResult help = pleat_in(folder, {"train", "--help"});
   for (const char* option : {"--bn-momentum", "--virtual-batch-size", "--batch-renorm", "--single-value",
-                             "--accumulate", "--ema-decay", "--recalibrate"}) {
+                             "--accumulate", "--recompute", "--ema-decay", "--recalibrate"}) {
     CAPTURE(option);
     CHECK(help.out.find(option) != std::string::npos);
   }
@@ -109,6 +109,12 @@ TEST_CASE("train takes the options of small batches, and a run resumed must have
                last = tensor_of(folder / "run/last.safetensors", "bn1.num_batches_tracked");
   CHECK(*best.data<int64_t>() == 2);
   CHECK(*last.data<int64_t>() == 3 * 12 * 2);
+
+  std::vector<std::string> recomputing = options;
+  recomputing.emplace_back("--recompute");
+  CHECK(result_of(pleat_in(folder, train_blobs("again", recomputing)))["train_loss"] ==
+        trained["train_loss"]);
+  CHECK(same(folder / "run/last.safetensors", folder / "again/last.safetensors", "fc1.weight"));
 
   const std::vector<std::string> without = {"--epochs", "4", "--resume", "--json"};
   for (const char* part : {"virtual_batch_size", "recalibrate_batches", "micro_batch_size", "ema_decay"}) {
