@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pleat/batch_norm.hpp"
 #include "pleat/train.hpp"
@@ -21,9 +22,11 @@ struct BatchNormArgs {
   bool renorm = false;
   std::string single_value = "error";
   int64_t accumulate = 1;
+  std::vector<std::string> layers;  ///< LAYER.OPTION=VALUE
 
   void add_to(CLI::App& app, FitOptions& fit);
-  /// Sets what was given on every BatchNorm of the model, and how the optimizer accumulates.
+  /// Sets what was given on every BatchNorm of the model, then on single layers, and how the optimizer
+  /// accumulates. Error for a layer or an option that is not there.
   void apply(Model& model, FitOptions& fit) const;
 };
 

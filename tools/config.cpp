@@ -48,6 +48,11 @@ bool is_flag(const CLI::Option& option) {
   return option.get_expected_min() == 0;
 }
 
+bool takes_several(const CLI::Option& option) {
+  return option.get_items_expected_max() > 1 ||
+         option.get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
+}
+
 }  // namespace
 
 void add_config_option(CLI::App& app) {
@@ -63,7 +68,7 @@ Json options_json(const CLI::App& command) {
     const std::string name = option->get_single_name();
     if (is_flag(*option)) {
       json[name] = option->count() > 0 && option->as<bool>();
-    } else if (option->get_items_expected_max() > 1) {
+    } else if (takes_several(*option)) {
       Json values = Json::array();
       for (const std::string& text : option->reduced_results()) values.push_back(value_of(text));
       if (!values.empty()) json[name] = std::move(values);
@@ -84,9 +89,15 @@ void set_option(CLI::App& command, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   const std::string name = assignment.substr(0, equals);
   CLI::Option* option = command.get_option_no_throw("--" + name);
+  if (CLI::Option* of_layers = command.get_option_no_throw("--bn");
+      option == nullptr && of_layers != nullptr && name.find('.') != std::string::npos) {
+    of_layers->add_result(assignment);
+    of_layers->run_callback();
+    return;
+  }
   if (equals == std::string::npos || option == nullptr || !option->get_configurable()) {
     throw Error("--set " + assignment + ": NAME=VALUE is needed, where NAME is an option of " +
-                command.get_name() + " without its dashes, such as lr=0.1");
+                command.get_name() + " without its dashes, such as lr=0.1, or LAYER.OPTION of a BatchNorm");
   }
   const std::string value = assignment.substr(equals + 1);
   option->clear();

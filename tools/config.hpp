@@ -19,8 +19,8 @@ Json options_json(const CLI::App& command);
 /// The file for a command with these options.
 Json config_json(const CLI::App& command, const Json& options);
 
-/// Applies "name=value" as if the option had been given, instead of what was given. Error where there is no
-/// such option, or not for that value.
+/// Applies "name=value" as if the option had been given, instead of what was given; "layer.option=value" is
+/// one more --bn. Error where there is no such option, or not for that value.
 void set_option(CLI::App& command, const std::string& assignment);
 
 }  // namespace pleat::tools

@@ -18,13 +18,13 @@ namespace {
 struct RecalibrateArgs {
   ModelArgs model;
   Output output;
-  std::string data;
+  DataArgs data;
   std::filesystem::path out;
   RecalibrateOptions options;
 };
 
 int recalibrate_model(RecalibrateArgs& args) {
-  Split data = load_data(args.data);
+  Split data = args.data.load();
   OpenedModel opened = open_model(args.model, &data.train);
   opened.prepare(data.train);
   args.options.seed = args.model.seed;
@@ -38,10 +38,10 @@ int recalibrate_model(RecalibrateArgs& args) {
   args.output.text() << "written: " << args.out.string() << ", with statistics of " << done.layers
                      << " layers over " << grouped(done.items) << " items in " << done.batches
                      << " batches\n";
-  args.output.finish({{"file", args.out.string()},
-                      {"layers", done.layers},
-                      {"batches", done.batches},
-                      {"items", done.items}});
+  Json result = {
+      {"file", args.out.string()}, {"layers", done.layers}, {"batches", done.batches}, {"items", done.items}};
+  args.data.report(args.output.text(), result);
+  args.output.finish(result);
   return 0;
 }
 
@@ -53,7 +53,7 @@ Command add_recalibrate(CLI::App& app) {
       app.add_subcommand("recalibrate", "Computes BatchNorm's running statistics anew (precise BN)");
   args->model.add_to(*parser, Weights::required);
   args->model.add_normalization_to(*parser);
-  add_data_option(*parser, args->data, "Data whose training part to use")->required();
+  args->data.add_to(*parser, "Data whose training part to use")->required();
   parser->add_option("--out", args->out, "The file to write: safetensors, or FILE.onnx for the whole network")
       ->required()
       ->check(in_existing_folder())

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "pleat/safetensors.hpp"
@@ -123,4 +124,44 @@ TEST_CASE("train takes the options of small batches, and a run resumed must have
   check_fails(pleat_in(folder, train_blobs("other", {"--virtual-batch-size", "1", "--json"})),
               "a virtual batch size of 1");
   check_fails(pleat_in(folder, train_blobs("other", {"--ema-decay", "1.5"})), "--ema-decay");
+}
+
+TEST_CASE("train --bn sets options of single layers, which --config repeats and --set adds to") {
+  const TemporaryFolder folder;
+  write_blobs(folder / "blobs.csv");
+  const auto is_filled_with = [&](std::string_view file, const std::string& name, float value) {
+    const Tensor tensor = tensor_of(folder / file, name);
+    return std::ranges::all_of(tensor.span<float>(), [&](float x) { return x == value; });
+  };
+  REQUIRE(pleat_in(folder, train_blobs("run", {"--epochs", "1", "--bn", "bn1.momentum=0", "--bn",
+                                               "*.requires_grad=false"}))
+              .exit_code == 0);
+  CHECK(is_filled_with("run/last.safetensors", "bn1.running_mean", 0));
+  CHECK(!is_filled_with("run/last.safetensors", "bn2.running_mean", 0));
+  for (const char* weight : {"bn1.weight", "bn2.weight"}) {
+    CHECK(is_filled_with("run/last.safetensors", weight, 1));
+  }
+
+  const ProcessResult again = pleat_in(folder, {"train", "--config", "run/config.json", "--out", "again"});
+  REQUIRE(again.exit_code == 0);
+  CHECK(same(folder / "run/last.safetensors", folder / "again/last.safetensors", "bn2.running_var"));
+  const ProcessResult more = pleat_in(folder, {"train", "--config", "run/config.json", "--out", "more",
+                                               "--set", "bn2.frozen=true", "--set", "lr=0.01"});
+  REQUIRE(more.exit_code == 0);
+  CHECK(is_filled_with("more/last.safetensors", "bn1.running_mean", 0));
+  CHECK(is_filled_with("more/last.safetensors", "bn2.running_mean", 0));
+
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {"bn9.momentum=0.1", "no BatchNorm is called 'bn9'; there are bn1, bn2"},
+      {"bn1.speed=1", "there is no 'speed'"},
+      {"bn1.momentum=fast", "momentum must be a number or none, got 'fast'"},
+      {"bn1.momentum=2", "momentum must be in [0, 1], got 2"},
+      {"bn1.virtual_batch_size=many", "must be a whole number"},
+      {"bn1.single_value=two", "must be error or running"},
+      {"bn1.frozen=perhaps", "must be true or false"},
+      {"momentum=0.1", "LAYER.OPTION=VALUE is needed"}};
+  for (const auto& [option, message] : wrong) {
+    check_fails(pleat_in(folder, train_blobs("wrong", {"--bn", option})), message);
+  }
+  CHECK(!fs::exists(folder / "wrong"));
 }

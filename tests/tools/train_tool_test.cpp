@@ -228,6 +228,11 @@ TEST_CASE("broken data ends a run, or is left out, counted and named") {
   CHECK(text.exit_code == 0);
   CHECK(text.out.find("left out 2 broken items of csv:blobs.csv:") != std::string::npos);
   CHECK(text.out.find("line 243: 3 fields") != std::string::npos);
+
+  const json statistics = result_of(
+      pleat_in(folder, {"recalibrate", "custom", "--weights", "run/best.safetensors", "--data",
+                        "csv:blobs.csv", "--out", "precise.safetensors", "--skip-broken", "--json"}));
+  CHECK(statistics["skipped"]["items"] == 2);
 }
 
 TEST_CASE("train tells the planned memory before the first step") {
