@@ -21,13 +21,15 @@ inline constexpr int64_t kFinishColumns = 16;
 
 /// A matrix product for each tap of the window, over pixels in panels. Of few channels, all taps are joined
 /// to one of as many. Pixels are packed a chunk at a time, then multiplied, blocks of the matrices side by
-/// side.
+/// side; where the matrices are small, parts of the pixels side by side, each with sums of its own.
 struct DirectWeightGradient {
   ConvShape shape;
   int64_t mr, nr;
   bool joined;
   int64_t taps, depth;                        ///< see joined
   int64_t unit_images, unit_rows, row_units;  ///< a unit: some rows of an image, or some images
+  bool transposed;                            ///< sums (out, depth)
+  int64_t parts;                              ///< with sums of their own; 1: chunks
   int64_t chunk_units, block_in, block_out;
 
   DirectWeightGradient(const ConvShape& shape, int64_t mr, int64_t nr);
@@ -48,6 +50,18 @@ struct DirectWeightGradient {
   int64_t dy_panel() const { return unit_pixels() * round_up(outs(), nr); }
   int64_t unit_elements() const { return shape.groups * (taps * x_panel() + dy_panel()); }
   int64_t sum_elements() const { return shape.groups * taps * depth * outs(); }
+  int64_t sum_stride() const { return round_up(sum_elements(), 16); }
+  int64_t joined_elements() const { return joined ? round_up(unit_pixels() * depth, 16) : 0; }
+  bool in_parts() const { return parts > 1; }
+  /// Pointwise: the pixels of x are those of dy.
+  bool reads_in_place() const { return shape.kernel_size() == 1 && shape.in == shape.out; }
+  template <class T>
+  void multiply_in_place(const Context<T>& context, const WeightOperands<T>& operands, const Unit& unit,
+                         T* panels, T* sums, bool accumulate) const;
+  template <class T>
+  void run_parts(const Context<T>& context, const WeightOperands<T>& operands) const;
+  template <class T>
+  void run_chunks(const Context<T>& context, const WeightOperands<T>& operands) const;
   void places_of(const Unit& unit, int64_t tap, int64_t* places) const;
   template <class T>
   void join_taps(const Unit& unit, const T* x, int64_t* places, T* rows) const;

@@ -7,6 +7,7 @@ constexpr int64_t kUnitPixels = 256;              // of a product: dy's panel st
 constexpr int64_t kChunkElements = 512 << 10;     // of all panels, in the last cache
 constexpr int64_t kMostIn = 192, kMostOut = 256;  // of a task, whose sums stay in the second
 constexpr int64_t kFewChannels = 8;
+constexpr int64_t kParts = 32, kMostSums = 16 << 10;  // elements of a part's sums, in its second cache
 
 bool joins(const ConvShape& shape) {
   return shape.groups == 1 && shape.in_channels < kFewChannels && shape.kernel_size() > 1;
@@ -32,6 +33,11 @@ DirectWeightGradient::DirectWeightGradient(const ConvShape& given, int64_t rows,
   chunk_units = std::clamp<int64_t>(kChunkElements / std::max<int64_t>(1, unit_elements()), 1,
                                     std::max<int64_t>(1, units()));
 
+  // Of the pixels that lie as a product wants them, the side of fewer paddings is A; the other one is packed.
+  const auto cost = [&](int64_t a, int64_t b) { return round_up(a, mr) * round_up(b, nr) + 4 * b; };
+  transposed = reads_in_place() && cost(outs(), depth) < cost(depth, outs());
+  parts = shape.groups == 1 && sum_elements() <= kMostSums ? std::min(kParts, units()) : 1;
+
   block_in = block_of(depth, kMostIn, mr);
   block_out = block_of(outs(), kMostOut, nr);
   const int64_t useful = std::min(kTasks, shape.multiply_adds() / (2 * kTaskMultiplyAdds));
@@ -53,12 +59,14 @@ DirectWeightGradient::Unit DirectWeightGradient::unit(int64_t i) const {
   return {image, images, row, rows, images * rows * shape.out[1]};
 }
 
-// Shared: the sums (groups, taps, depth, out), then the panels of a chunk. A worker's: places of a unit's
-// pixels, then their joined taps.
+// Shared: the sums (groups, taps, depth, out), then the panels of a chunk; or each part's sums. A worker's:
+// places of a unit's pixels, then their joined taps; then the unit's panels.
 Workspace DirectWeightGradient::workspace(size_t element) const {
-  return {static_cast<size_t>(round_up(sum_elements(), 16) + chunk_units * unit_elements()) * element,
+  const int64_t worker = joined_elements() + (in_parts() ? unit_elements() : 0);
+  const int64_t shared = in_parts() ? parts * sum_stride() : sum_stride() + chunk_units * unit_elements();
+  return {static_cast<size_t>(shared) * element,
           static_cast<size_t>(round_up(unit_pixels(), 8)) * sizeof(int64_t) +
-              static_cast<size_t>(joined ? unit_pixels() * depth : 0) * element};
+              static_cast<size_t>(worker) * element};
 }
 
 // What tap `tap` of each pixel reads, from the unit's first image on; -1 outside.
@@ -138,8 +146,67 @@ void DirectWeightGradient::pack(const Context<T>& context, const WeightOperands<
 
 template <class T>
 void DirectWeightGradient::run(const Context<T>& context, const WeightOperands<T>& o) const {
+  in_parts() ? run_parts(context, o) : run_chunks(context, o);
+  const T* const sums = context.workspace();
+  if (in_parts() && transposed) {
+    std::copy_n(sums, sum_elements(), o.dw);
+  } else {
+    finish(sums, o.dw);
+  }
+}
+
+// The sums (depth, out), or transposed.
+template <class T>
+void DirectWeightGradient::multiply_in_place(const Context<T>& context, const WeightOperands<T>& o,
+                                             const Unit& u, T* panels, T* sums, bool accumulate) const {
+  const T* const x = o.x + (u.image * shape.in_plane() + u.row * shape.in[1]) * depth;
+  const T* const dy = o.dy + (u.image * shape.out_plane() + u.row * shape.out[1]) * outs();
+  const int64_t rows = transposed ? outs() : depth, columns = transposed ? depth : outs();
+  context.kernels.gemm.pack_b(u.pixels, columns, transposed ? x : dy, columns, 1, panels);
+  context.kernels.gemm.multiply_strided(rows, columns, u.pixels, transposed ? dy : x, 1, rows, panels, sums,
+                                        columns, accumulate, nullptr);
+}
+
+// Each part packs a unit at a time and adds its product to sums of its own, which are added in order.
+template <class T>
+void DirectWeightGradient::run_parts(const Context<T>& context, const WeightOperands<T>& o) const {
   T* const sums = context.workspace();
-  T* const panels = sums + round_up(sum_elements(), 16);
+  const kernels::GemmKernels<T>& gemm = context.kernels.gemm;
+  const int64_t most = divide_up(units(), parts);
+  parallel_for(parts, grain_for(most * unit_pixels() * sum_elements() / 16), [&](int64_t begin, int64_t end) {
+    auto* const places = context.template worker_workspace<int64_t>();
+    T* const panels = reinterpret_cast<T*>(places + round_up(unit_pixels(), 8)) + joined_elements();
+    for (int64_t part = begin; part < end; ++part) {
+      T* const part_sums = sums + part * sum_stride();
+      const int64_t first = part * units() / parts, last = (part + 1) * units() / parts;
+      for (int64_t k = first; k < last; ++k) {
+        const Unit u = unit(k);
+        if (reads_in_place()) {
+          multiply_in_place(context, o, u, panels, part_sums, k > first);
+          continue;
+        }
+        pack(context, o, u, 0, panels);
+        const T* const dy = panels + taps * x_panel();
+        for (int64_t tap = 0; tap < taps; ++tap) {
+          pack(context, o, u, 1 + tap, panels);
+          gemm.multiply(depth, outs(), u.pixels, panels + tap * x_panel(), dy,
+                        part_sums + tap * depth * outs(), outs(), k > first, nullptr);
+        }
+      }
+    }
+  });
+  parallel_for(sum_elements(), grain_for(parts), [&](int64_t begin, int64_t end) {
+    for (int64_t part = 1; part < parts; ++part) {
+      const T* const more = sums + part * sum_stride();
+      for (int64_t e = begin; e < end; ++e) sums[e] += more[e];
+    }
+  });
+}
+
+template <class T>
+void DirectWeightGradient::run_chunks(const Context<T>& context, const WeightOperands<T>& o) const {
+  T* const sums = context.workspace();
+  T* const panels = sums + sum_stride();
   const int64_t parts = 1 + taps;
   const int64_t in_blocks = divide_up(depth, block_in), out_blocks = divide_up(outs(), block_out);
   for (int64_t first = 0; first < units(); first += chunk_units) {
@@ -167,7 +234,6 @@ void DirectWeightGradient::run(const Context<T>& context, const WeightOperands<T
       }
     });
   }
-  finish(sums, o.dw);
 }
 
 // Row t*depth + i of a group's sums is row tap*in_channels + channel of the weight, joined or not.
