@@ -127,6 +127,9 @@ std::vector<OpCase> channels_last_cases() {
   for (const OpCase& trained : {
            conv_case({2, 7, 9, 5}, 4, 1, {.trains = true}),
            conv_case({3, 9, 8, 17}, 70, 1, {.stride = 2, .trains = true}),
+           conv_case({2, 40, 30, 9}, 50, 1, {.trains = true}),
+           conv_case({2, 40, 30, 50}, 9, 1, {.bias = false, .trains = true}),
+           conv_case({2, 40, 36, 3}, 20, 3, {.stride = 2, .pad = 1, .trains = true}),
            conv_case({2, 28, 28, 200}, 230, 1, {.bias = false, .trains = true}),
            conv_case({2, 11, 9, 3}, 33, 3, {.pad = 1, .trains = true}),
            conv_case({2, 33, 30, 3}, 20, 7, {.stride = 2, .pad = 3, .bias = false, .trains = true}),
