@@ -1,5 +1,6 @@
-// Convolution layers of real networks: forward with ReLU and weights packed beforehand, input gradient,
-// weight gradient; on one and on two threads.
+// Convolution layers of real networks, channels last as networks run them: forward with ReLU and weights
+// packed beforehand, by the algorithm of least cost and, where that is Winograd's, by plain sums (`precise`);
+// input gradient, weight gradient; on one and on two threads.
 
 #include "base/format.hpp"
 #include "conv_layers.hpp"
@@ -63,7 +64,12 @@ class Step {
   double flops_ = 0;
 };
 
-enum class Pass { forward, input_gradient, weight_gradient };
+enum class Pass { forward, precise, input_gradient, weight_gradient };
+
+/// Images are read as they come (N, C, H, W) by a network's first convolution.
+bool reads_images(const ConvLayer& layer) {
+  return layer.channels == 3;
+}
 
 void run_layer(benchmark::State& state, const ConvLayer& layer, Pass pass, int threads) {
   ops::Window window;
@@ -71,17 +77,24 @@ void run_layer(benchmark::State& state, const ConvLayer& layer, Pass pass, int t
   window.stride = {layer.stride, layer.stride};
   window.pad_begin = window.pad_end = {layer.kernel / 2, layer.kernel / 2};
   const int64_t out = (layer.size + layer.kernel / 2 * 2 - layer.kernel) / layer.stride + 1;
-  Tensor x = random_tensor({layer.batch, layer.channels, layer.size, layer.size});
+  const bool forward = pass == Pass::forward || pass == Pass::precise;
+  const bool planar = forward && reads_images(layer);
+  Tensor x = random_tensor(planar ? Shape{layer.batch, layer.channels, layer.size, layer.size}
+                                  : Shape{layer.batch, layer.size, layer.size, layer.channels});
   Tensor weight =
       random_tensor({layer.out_channels, layer.channels / layer.groups, layer.kernel, layer.kernel});
-  Tensor dy = random_tensor({layer.batch, layer.out_channels, out, out});
+  Tensor dy = random_tensor({layer.batch, out, out, layer.out_channels});
+  const ops::ConvChannelsLast conv{.window = window,
+                                   .groups = layer.groups,
+                                   .epilogue = {Activation::relu, 0},
+                                   .precise = pass == Pass::precise,
+                                   .planar = planar};
   Arena arena(threads);
   arena.execute([&] {
-    Step step = pass == Pass::forward ? Step(ops::Conv{window, layer.groups, {Activation::relu, 0}},
-                                             {x, weight, random_tensor({layer.out_channels})}, true)
+    Step step = forward ? Step(conv, {x, weight, random_tensor({layer.out_channels})}, true)
                 : pass == Pass::input_gradient
-                    ? Step(ops::ConvInputGradient{window, layer.groups}, {weight, dy, x}, false)
-                    : Step(ops::ConvWeightGradient{window, layer.groups}, {x, dy, weight}, false);
+                    ? Step(ops::ConvChannelsLastInputGradient{window, layer.groups}, {weight, dy, x}, false)
+                    : Step(ops::ConvChannelsLastWeightGradient{window, layer.groups}, {x, dy, weight}, false);
     for (auto _ : state) step.run();
     count_flops(state, step.flops(), threads);
   });
@@ -100,10 +113,13 @@ std::string name_of(const ConvLayer& layer) {
 
 [[maybe_unused]] const bool registered = [] {
   constexpr std::pair<Pass, const char*> kPasses[] = {{Pass::forward, "forward"},
+                                                      {Pass::precise, "precise"},
                                                       {Pass::input_gradient, "input gradient"},
                                                       {Pass::weight_gradient, "weight gradient"}};
   for (const ConvLayer& layer : kConvLayers) {
     for (const auto& [pass, name] : kPasses) {
+      const bool winograd = layer.kernel == 3 && layer.stride == 1 && layer.groups == 1;
+      if (pass == Pass::precise && !winograd) continue;
       for (const int threads : {1, 2}) {
         auto* bench = benchmark::RegisterBenchmark(
             concat("conv/", name_of(layer), "/", name, "/threads:", threads).c_str(),
