@@ -6,20 +6,14 @@
 #include "api/labels.hpp"
 #include "api/model_impl.hpp"
 #include "api/not_finite.hpp"
+#include "api/training_graph.hpp"
 #include "api/weight_average.hpp"
 #include "base/format.hpp"
 #include "executor/profiler.hpp"
-#include "graph/edit.hpp"
-#include "passes/differentiate.hpp"
-#include "passes/pass.hpp"
-#include "passes/pipeline.hpp"
-#include "passes/recompute.hpp"
 #include "pleat/train.hpp"
 
 namespace pleat {
 namespace {
-
-constexpr std::string_view kPrefix = "optimizer.";
 
 void check(const Optimizer& optimizer) {
   const auto need = [](bool holds, const auto&... text) {
@@ -82,17 +76,8 @@ struct Trainer::Impl {
 
   bool accumulates() const { return optimizer.micro_batch_size > 0; }
 
-  // Forward, loss, backward and updates as one graph: again where a layer was frozen or released. Where
-  // gradients of micro-batches add up, that graph adds, and the updates are a graph of their own.
+  // Makes `training`: again where a layer was frozen or released.
   void build();
-  ValueId add_loss();
-  void add_updates(GraphData& to, std::vector<ValueId> parameters, const std::vector<ValueId>& gradients);
-  void add_update(GraphData& to, ValueId parameter, ValueId gradient);
-  /// Adds share * gradient, and makes the graph of the updates from the sums.
-  void accumulate(const std::vector<ValueId>& parameters, const std::vector<ValueId>& gradients);
-  /// The optimizer's buffer of that name for a parameter; it is there already where the graph is made again.
-  ValueId buffer(GraphData& to, ValueId parameter, std::string_view name);
-
   void check_batch(const Tensor& input, const Tensor& target) const;
   /// Checks the batch and has an executor for it.
   void prepare(const Tensor& input, const Tensor& target);
@@ -109,16 +94,11 @@ struct Trainer::Impl {
   Loss loss;
   Optimizer optimizer;
   uint64_t revision = 0;  // of the model's graph, when this one was made
-  GraphData graph;
-  ValueId target = kAbsent, rate = kAbsent, step_number = kAbsent, loss_value = kAbsent, clip = kAbsent;
-  StateDict buffers;   // by their names in state_dict
-  StateDict counters;  // dropout's
-  // What a forward pass changes, and its values before the step: put back where the step fails.
-  std::vector<Tensor> changing, before;
+  TrainingGraph training;
+  StateDict buffers;           // by their names in state_dict
+  std::vector<Tensor> before;  // values of training.changing before the step: put back where it fails
   std::optional<WeightAverage> average;
 
-  GraphData updates;         // where gradients add up
-  std::vector<Tensor> sums;  // of gradients
   std::array<MicroBatches, 2> batches;
   ExecutorCache last_executors, update_executors;
   Executor* update_executor = nullptr;
@@ -133,138 +113,15 @@ struct Trainer::Impl {
 
 void Trainer::Impl::build() {
   PassContext context{.seed = model.options.seed, .precise = model.options.precise};
-  graph = training_graph(model.graph.ir(), context);
+  training = make_training_graph(model.graph.ir(), context, loss, optimizer, buffers);
   revision = model.revision;
-  executors.clear();
-  last_executors.clear();
-  update_executors.clear();
+  for (ExecutorCache* cache : {&executors, &last_executors, &update_executors}) cache->clear();
   executor = nullptr;
-  counters.clear();
-  changing.clear();
   before.clear();
-  for (const ValueInfo& value : graph.values) {
-    if (value.kind != ValueKind::state) continue;
-    changing.push_back(value.data);
-    before.push_back(value.data.clone());
-    if (!value.in_state_dict) counters.emplace_back(concat(kPrefix, value.name), value.data);
-  }
-
-  std::vector<ValueId> parameters;
-  for (ValueId id = 0; id < static_cast<ValueId>(graph.values.size()); ++id) {
-    if (graph.value(id).kind == ValueKind::parameter && graph.value(id).requires_grad) {
-      parameters.push_back(id);
-    }
-  }
-  loss_value = add_loss();
-
-  const auto first_backward = static_cast<NodeId>(graph.nodes.size());
-  const ValueId one = add_node(graph, "loss.gradient", ops::Fill{1}, {loss_value})[0];
-  std::vector<ValueId> gradients = differentiate(graph, {{loss_value, one}}, parameters);
-  for (size_t i = gradients.size(); i-- > 0;) {
-    if (gradients[i] != kAbsent) continue;  // the loss does not depend on it
-    gradients.erase(gradients.begin() + static_cast<std::ptrdiff_t>(i));
-    parameters.erase(parameters.begin() + static_cast<std::ptrdiff_t>(i));
-  }
-  if (parameters.empty()) fail("training: the loss depends on no parameter that requires a gradient");
-  graph.outputs = {loss_value};
-  graph.output_names = {"loss"};
-  if (accumulates()) {
-    accumulate(parameters, gradients);
-  } else {
-    add_updates(graph, std::move(parameters), gradients);
-  }
-  if (optimizer.recompute) recompute(graph, first_backward);
-  run_passes(graph, {&kCancelledBiases, 1}, context);
-  tidy(graph);
-  verify(graph, "the trainer");
+  for (const Tensor& tensor : training.changing) before.push_back(tensor.clone());
   if (optimizer.ema_decay > 0) {
-    average.emplace(optimizer.ema_decay, model.state_dict(), kPrefix, buffers);
+    average.emplace(optimizer.ema_decay, model.state_dict(), kOptimizerPrefix, buffers);
   }
-}
-
-void Trainer::Impl::add_updates(GraphData& to, std::vector<ValueId> parameters,
-                                const std::vector<ValueId>& gradients) {
-  rate = add_input(to, "optimizer.rate", {DType::f32, Shape{}});
-  const bool counts = !std::holds_alternative<SGD>(optimizer.method);
-  step_number = counts ? add_input(to, "optimizer.step", {DType::i64, Shape{}}) : kAbsent;
-  clip = optimizer.clip_grad_norm > 0
-             ? add_node(to, "clip", ops::ClipGradNorm{optimizer.clip_grad_norm}, gradients)[0]
-             : kAbsent;
-  for (size_t i = 0; i < parameters.size(); ++i) add_update(to, parameters[i], gradients[i]);
-  if (clip != kAbsent) {
-    to.outputs.push_back(clip);
-    to.output_names.push_back("clip");
-  }
-}
-
-void Trainer::Impl::accumulate(const std::vector<ValueId>& parameters,
-                               const std::vector<ValueId>& gradients) {
-  // sum += share * gradient is a step of plain SGD on the sum, at rate -share.
-  const ValueId minus_share = add_input(graph, "accumulation.minus_share", {DType::f32, Shape{}});
-  updates = GraphData();
-  sums.clear();
-  std::vector<ValueId> updated, summed;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const ValueInfo parameter = graph.value(parameters[i]);
-    const std::string name = concat(parameter.name, ".gradient_sum");
-    const Tensor& sum = sums.emplace_back(parameter.type.shape);
-    const ValueId here = add_state(graph, name, parameter.type, Init{});
-    graph.value(here).data = sum;
-    add_node(graph, name, ops::SgdUpdate{}, {here, gradients[i], kAbsent, minus_share, loss_value, kAbsent});
-    updated.push_back(add_parameter(updates, parameter.name, parameter.type.shape, Init{}));
-    updates.value(updated.back()).data = parameter.data;
-    summed.push_back(add_state(updates, name, parameter.type, Init{}));
-    updates.value(summed.back()).data = sum;
-  }
-  loss_value = add_input(updates, "loss", {DType::f32, Shape{}});
-  add_updates(updates, std::move(updated), summed);
-  tidy(updates);
-  verify(updates, "the trainer's updates");
-}
-
-ValueId Trainer::Impl::add_loss() {
-  const ValueId output = graph.outputs[0];
-  const ValueType type = graph.value(output).type;
-  if (loss.kind == LossKind::mse) {
-    target = add_input(graph, "loss.target", type);
-    return add_node(graph, "loss", ops::MeanSquaredError{}, {output, target})[0];
-  }
-  if (type.shape.rank() != 2 || type.shape[1] == kDynamic) {
-    fail("training: cross entropy needs a network with output (N, classes), got ", type.shape.str());
-  }
-  target = add_input(graph, "loss.target", {DType::i64, Shape{kDynamic}});
-  return add_node(graph, "loss", ops::CrossEntropy{loss.label_smoothing}, {output, target})[0];
-}
-
-void Trainer::Impl::add_update(GraphData& to, ValueId parameter, ValueId gradient) {
-  const std::string name = to.value(parameter).name + ".update";
-  // BatchNorm's weight and bias and all biases are the parameters of one dimension.
-  const bool decays = optimizer.decay_norm_and_bias || to.value(parameter).type.shape.rank() > 1;
-  const auto adam = [&](const auto& method, bool decoupled) {
-    const ops::AdamUpdate attributes{method.beta1, method.beta2, method.eps, decays ? method.weight_decay : 0,
-                                     decoupled};
-    add_node(to, name, attributes,
-             {parameter, gradient, buffer(to, parameter, "exp_avg"), buffer(to, parameter, "exp_avg_sq"),
-              step_number, rate, loss_value, clip});
-  };
-  if (const auto* sgd = std::get_if<SGD>(&optimizer.method)) {
-    const ops::SgdUpdate attributes{sgd->momentum, decays ? sgd->weight_decay : 0, sgd->nesterov};
-    const ValueId momentum = sgd->momentum != 0 ? buffer(to, parameter, "momentum_buffer") : kAbsent;
-    add_node(to, name, attributes, {parameter, gradient, momentum, rate, loss_value, clip});
-  } else if (const auto* plain = std::get_if<Adam>(&optimizer.method)) {
-    adam(*plain, /*decoupled=*/false);
-  } else {
-    adam(std::get<AdamW>(optimizer.method), /*decoupled=*/true);
-  }
-}
-
-ValueId Trainer::Impl::buffer(GraphData& to, ValueId parameter, std::string_view name) {
-  const ValueType type = to.value(parameter).type;
-  const std::string full_name = concat(kPrefix, to.value(parameter).name, ".", name);
-  const ValueId state = add_state(to, full_name, type, Init{});
-  if (find(buffers, full_name) == nullptr) buffers.emplace_back(full_name, Tensor(type.shape, type.dtype));
-  to.value(state).data = *find(buffers, full_name);
-  return state;
 }
 
 void Trainer::Impl::check_batch(const Tensor& input, const Tensor& given) const {
@@ -274,8 +131,9 @@ void Trainer::Impl::check_batch(const Tensor& input, const Tensor& given) const 
            tensor.defined() ? concat(", got ", name_of(tensor.dtype())) : ", got none");
     }
   };
+  const GraphData& graph = training.graph;
   need("input", input, graph.value(graph.inputs[0]).type.dtype);
-  need("target", given, graph.value(target).type.dtype);
+  need("target", given, graph.value(training.target).type.dtype);
   if (input.numel() == 0) fail("training: the batch is empty");
   if (loss.kind == LossKind::cross_entropy) {
     check_labels("training", given, graph.value(model.graph.ir().outputs[0]).type.shape[1]);
@@ -291,8 +149,8 @@ void Trainer::Impl::prepare(const Tensor& input, const Tensor& given) {
     prepare_micro_batches(input, given);
   } else {
     std::vector<Tensor> inputs = {input, given, Tensor(Shape{})};
-    if (step_number != kAbsent) inputs.push_back(Tensor(Shape{}, DType::i64));
-    model.arena.execute([&] { executor = &executors.get(graph, inputs); });
+    if (training.counts_steps) inputs.push_back(Tensor(Shape{}, DType::i64));
+    model.arena.execute([&] { executor = &executors.get(training.graph, inputs); });
   }
   input_shape = input.shape();
   target_shape = given.shape();
@@ -300,7 +158,7 @@ void Trainer::Impl::prepare(const Tensor& input, const Tensor& given) {
 
 PlannedMemory Trainer::Impl::planned_memory(const Shape& input, const Shape& given) {
   if (revision != model.revision) build();
-  std::vector<Shape> shapes(graph.inputs.size());  // of the rate and the step's number
+  std::vector<Shape> shapes(training.graph.inputs.size());  // of the rate and the step's number
   shapes[0] = input;
   shapes[1] = given;
   if (accumulates() && input.rank() > 0 && given.rank() > 0) {  // the largest micro-batch
@@ -321,12 +179,12 @@ PlannedMemory Trainer::Impl::planned_memory(const Shape& input, const Shape& giv
         value.kind == ValueKind::parameter || (value.kind == ValueKind::state && value.in_state_dict);
     if (kept) parameter_bytes += value.data.bytes();
   }
-  size_t optimizer_bytes = bytes(buffers) + bytes(counters), workers = 1;
-  for (const std::vector<Tensor>* tensors : {&before, &sums}) {
+  size_t optimizer_bytes = bytes(buffers) + bytes(training.counters), workers = 1;
+  for (const std::vector<Tensor>* tensors : {&before, &training.sums}) {
     for (const Tensor& tensor : *tensors) optimizer_bytes += tensor.bytes();
   }
   model.arena.execute([&] { workers = static_cast<size_t>(max_workers()); });
-  const Plan plan = make_batch_plan(graph, shapes);
+  const Plan plan = make_batch_plan(training.graph, shapes);
   return {.parameters = static_cast<int64_t>(parameter_bytes),
           .optimizer = static_cast<int64_t>(optimizer_bytes),
           .activations = static_cast<int64_t>(plan.arena_bytes),
@@ -356,14 +214,14 @@ void Trainer::Impl::prepare_micro_batches(const Tensor& input, const Tensor& giv
     if (part.count == 0) return;
     const std::vector<Tensor> inputs = {with_items(input, part.items), with_items(given, part.items),
                                         Tensor(Shape{})};
-    part.executor = &cache.get(graph, inputs);
+    part.executor = &cache.get(training.graph, inputs);
   };
   std::vector<Tensor> scalars = {Tensor(Shape{}), Tensor(Shape{})};
-  if (step_number != kAbsent) scalars.push_back(Tensor(Shape{}, DType::i64));
+  if (training.counts_steps) scalars.push_back(Tensor(Shape{}, DType::i64));
   model.arena.execute([&] {
     plan(batches[0], executors);
     plan(batches[1], last_executors);
-    update_executor = &update_executors.get(updates, scalars);
+    update_executor = &update_executors.get(training.updates, scalars);
   });
   executor = update_executor;  // all are there
 }
@@ -371,11 +229,11 @@ void Trainer::Impl::prepare_micro_batches(const Tensor& input, const Tensor& giv
 void Trainer::Impl::run_batch(const Tensor& input, const Tensor& given, Profiler* profiler) {
   const void* inputs[] = {input.raw(), given.raw(), &rate_now, &next_step};
   void* outputs[] = {&loss_now, clip_now};
-  executor->run({inputs, graph.inputs.size()}, {outputs, graph.outputs.size()}, profiler);
+  executor->run({inputs, training.graph.inputs.size()}, {outputs, training.graph.outputs.size()}, profiler);
 }
 
 void Trainer::Impl::run_micro_batches(const Tensor& input, const Tensor& given) {
-  for (Tensor& sum : sums) std::memset(sum.raw(), 0, sum.bytes());
+  for (Tensor& sum : training.sums) std::memset(sum.raw(), 0, sum.bytes());
   const int64_t n = input.shape()[0];
   const auto* x = static_cast<const std::byte*>(input.raw());
   const auto* t = static_cast<const std::byte*>(given.raw());
@@ -397,13 +255,14 @@ void Trainer::Impl::run_micro_batches(const Tensor& input, const Tensor& given) 
   loss_now = static_cast<float>(loss_sum);
   const void* inputs[] = {&loss_now, &rate_now, &next_step};
   void* outputs[] = {clip_now};
-  update_executor->run({inputs, updates.inputs.size()}, {outputs, updates.outputs.size()});
+  update_executor->run({inputs, training.updates.inputs.size()}, {outputs, training.updates.outputs.size()});
 }
 
 double Trainer::Impl::step(const Tensor& input, const Tensor& given, double lr_factor, Profiler* profiler) {
   prepare(input, given);
   rate_now = static_cast<float>(learning_rate(optimizer) * lr_factor);
   next_step = steps + 1;
+  std::vector<Tensor>& changing = training.changing;
   for (size_t i = 0; i < changing.size(); ++i) {
     std::memcpy(before[i].raw(), std::as_const(changing[i]).raw(), before[i].bytes());
   }
@@ -467,8 +326,8 @@ StateDict Trainer::averaged_state_dict() const {
 
 StateDict Trainer::state_dict() const {
   StateDict state = impl_->buffers;
-  state.insert(state.end(), impl_->counters.begin(), impl_->counters.end());
-  state.emplace_back(concat(kPrefix, "step"), Tensor::from<int64_t>(Shape{}, {impl_->steps}));
+  state.insert(state.end(), impl_->training.counters.begin(), impl_->training.counters.end());
+  state.emplace_back(concat(kOptimizerPrefix, "step"), Tensor::from<int64_t>(Shape{}, {impl_->steps}));
   return state;
 }
 
@@ -485,12 +344,12 @@ void Trainer::load_state_dict(const StateDict& state) {
   for (const auto& [name, tensor] : mine) {
     if (find(state, name) == nullptr) fail("trainer: '", name, "' is missing from what was given");
   }
-  for (StateDict* part : {&impl_->buffers, &impl_->counters}) {
+  for (StateDict* part : {&impl_->buffers, &impl_->training.counters}) {
     for (auto& [name, tensor] : *part) {
       std::memcpy(tensor.raw(), find(state, name)->raw(), tensor.bytes());
     }
   }
-  impl_->steps = *find(state, concat(kPrefix, "step"))->data<int64_t>();
+  impl_->steps = *find(state, concat(kOptimizerPrefix, "step"))->data<int64_t>();
 }
 
 }  // namespace pleat
