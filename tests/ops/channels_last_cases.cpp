@@ -129,6 +129,7 @@ std::vector<OpCase> channels_last_cases() {
            conv_case({3, 9, 8, 17}, 70, 1, {.stride = 2, .trains = true}),
            conv_case({2, 40, 30, 9}, 50, 1, {.trains = true}),
            conv_case({2, 40, 30, 50}, 9, 1, {.bias = false, .trains = true}),
+           conv_case({2, 41, 41, 9}, 20, 1, {.stride = 2, .pad = 20, .trains = true}),
            conv_case({2, 40, 36, 3}, 20, 3, {.stride = 2, .pad = 1, .trains = true}),
            conv_case({2, 28, 28, 200}, 230, 1, {.bias = false, .trains = true}),
            conv_case({2, 11, 9, 3}, 33, 3, {.pad = 1, .trains = true}),

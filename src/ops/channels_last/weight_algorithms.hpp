@@ -54,7 +54,11 @@ struct DirectWeightGradient {
   int64_t joined_elements() const { return joined ? round_up(unit_pixels() * depth, 16) : 0; }
   bool in_parts() const { return parts > 1; }
   /// Pointwise: the pixels of x are those of dy.
-  bool reads_in_place() const { return shape.kernel_size() == 1 && shape.in == shape.out; }
+  bool reads_in_place() const {
+    const ops::Window& w = shape.window;
+    constexpr std::array<int64_t, 2> one = {1, 1}, none = {0, 0};
+    return w.kernel == one && w.stride == one && w.pad_begin == none && w.pad_end == none;
+  }
   template <class T>
   void multiply_in_place(const Context<T>& context, const WeightOperands<T>& operands, const Unit& unit,
                          T* panels, T* sums, bool accumulate) const;
