@@ -42,10 +42,10 @@ struct Optimizer {
   /// step average = ema_decay * average + (1 - ema_decay) * weight, of every parameter and running statistic,
   /// from a copy of those after the first. 0: none.
   double ema_decay = 0;
-  /// What BatchNorm gave, with the ReLU and sum after it, is not kept for the backward pass but computed again
-  /// from its input (after Chen et al. 2016, "Training deep nets with sublinear memory cost"): nearly half the
-  /// memory where every convolution is normalized, for one more pass over it. The bits are the same, and the
-  /// running statistics move once.
+  /// What BatchNorm gave, with the ReLU and sum after it, is not kept for the backward pass but computed
+  /// again from its input (after Chen et al. 2016, "Training deep nets with sublinear memory cost"): nearly
+  /// half the memory where every convolution is normalized, for one more pass over it. The bits are the same,
+  /// and the running statistics move once.
   bool recompute = false;
 };
 

@@ -488,19 +488,19 @@ struct AdamUpdate {
 /// The op list.
 using AnyOp = std::variant<
     Linear, LinearInputGradient, LinearWeightGradient, BiasGradient, Conv, ConvTranspose, ConvInputGradient,
-    ConvWeightGradient, BatchNorm, BatchNormGradient, BatchNormRecompute, ScaleShift, Activate, ActivateGradient, Unary,
-    UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce, ReduceGradient, ArgReduce, LayerNorm,
-    LayerNormGradient, LocalResponseNorm, LocalResponseNormGradient, MatMul, MatMulGradient, Einsum, Add,
-    Concat, Slice, SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze, Unsqueeze, Transpose, Expand, Tile,
-    TileGradient, StridedSlice, StridedSliceGradient, Split, GatherChannels, Gather, GatherGradient, Pad,
-    PadGradient, Resize, ResizeGradient, ShapeOf, SizeOf, FillShape, Range, DepthToSpace, SpaceToDepth,
-    UnfoldDepth, FoldDepth, Dropout, DropoutGradient, MaxPool, MaxPoolGradient, AvgPool, AvgPoolGradient,
-    GlobalAvgPool, GlobalAvgPoolGradient, ConvChannelsLast, ExpandDepthwiseChannelsLast,
-    ConvChannelsLastInputGradient, ConvChannelsLastWeightGradient, ConcatScaleShiftChannelsLast,
-    MaxPoolChannelsLast, MaxPoolChannelsLastGradient, AvgPoolChannelsLast, AvgPoolChannelsLastGradient,
-    GlobalAvgPoolChannelsLast, GlobalAvgPoolChannelsLastGradient, Softmax, SoftmaxGradient, CrossEntropy,
-    CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill, ClipGradNorm, SgdUpdate,
-    AdamUpdate>;
+    ConvWeightGradient, BatchNorm, BatchNormGradient, BatchNormRecompute, ScaleShift, Activate,
+    ActivateGradient, Unary, UnaryGradient, Binary, BinaryGradient, Where, Cast, SumTo, Reduce,
+    ReduceGradient, ArgReduce, LayerNorm, LayerNormGradient, LocalResponseNorm, LocalResponseNormGradient,
+    MatMul, MatMulGradient, Einsum, Add, Concat, Slice, SliceGradient, Flatten, ReshapeLike, Reshape, Squeeze,
+    Unsqueeze, Transpose, Expand, Tile, TileGradient, StridedSlice, StridedSliceGradient, Split,
+    GatherChannels, Gather, GatherGradient, Pad, PadGradient, Resize, ResizeGradient, ShapeOf, SizeOf,
+    FillShape, Range, DepthToSpace, SpaceToDepth, UnfoldDepth, FoldDepth, Dropout, DropoutGradient, MaxPool,
+    MaxPoolGradient, AvgPool, AvgPoolGradient, GlobalAvgPool, GlobalAvgPoolGradient, ConvChannelsLast,
+    ExpandDepthwiseChannelsLast, ConvChannelsLastInputGradient, ConvChannelsLastWeightGradient,
+    ConcatScaleShiftChannelsLast, MaxPoolChannelsLast, MaxPoolChannelsLastGradient, AvgPoolChannelsLast,
+    AvgPoolChannelsLastGradient, GlobalAvgPoolChannelsLast, GlobalAvgPoolChannelsLastGradient, Softmax,
+    SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill,
+    ClipGradNorm, SgdUpdate, AdamUpdate>;
 
 /// One op's attributes. Copied, moved and destroyed in one place: a variant this wide is much code.
 class Attributes : public AnyOp {
