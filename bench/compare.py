@@ -3,7 +3,9 @@
 
 Networks: FILE.onnx or a built-in one of `pleat bench`, against
   onnxruntime  node's onnxruntime-node (1 to 20 us a call are JavaScript's), found through --node-modules or NODE_PATH
-  pytorch      torchvision's network of the file's name (resnet50.onnx, mobilenetv2.onnx), eager, where torch imports
+  pytorch      its network of that name (resnet50.onnx, mobilenetv2.onnx), eager, where torch imports
+With --train a training step of a built-in network, against
+  pytorch      the faster of its two layouts of images
 Matrix products (--gemm M,N,K: y = x W^T, x of M x K, W of N x K), Pleat's by kernels_bench's average, against
   openblas     cblas_sgemm of the shared library, which packs W each time, as Pleat does here
   onednn       benchdnn, where it is on the PATH; W packed beforehand, and so is Pleat's; its average time
@@ -27,6 +29,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
 NETWORK_PEERS = {"onnxruntime": ["node", PEERS / "onnxruntime.cjs"], "pytorch": ["python3", PEERS / "pytorch.py"]}
+TRAINING_PEERS = ["pytorch"]
 GEMM_PEERS = {"openblas": ["python3", PEERS / "openblas.py"], "onednn": ["python3", PEERS / "onednn.py"]}
 GEMM_OF_PLEAT = {"openblas": "packed_each_time", "onednn": "packed_once"}
 
@@ -75,14 +78,15 @@ class Case:
     def peers(self):
         return GEMM_PEERS if self.gemm else NETWORK_PEERS
 
-    def size(self):
-        return ["--size", self.args.size] if self.args.size else []
+    def options(self):
+        size = ["--size", self.args.size] if self.args.size else []
+        return size + (["--train"] if self.args.train else [])
 
     def pleat_us(self, peer):
         args = self.args
         if not self.gemm:
             command = [args.pleat, "bench", self.name, "--batch", self.batch, "--threads", self.threads]
-            command += ["--seconds", args.seconds, "--json", *self.size()]
+            command += ["--seconds", args.seconds, "--json", *self.options()]
             return run_json(command, self.environment)["median_us"]
         sizes = "m:{}/n:{}/k:{}".format(*self.gemm)
         time = "/real_time" if self.threads > 1 else ""
@@ -97,7 +101,7 @@ class Case:
         if self.gemm:
             command += ["--gemm", ",".join(map(str, self.gemm))]
         else:
-            command += ["--network", self.name, "--batch", self.batch, *self.size()]
+            command += ["--network", self.name, "--batch", self.batch, *self.options()]
         return run_json(command, self.environment)["median_us"]
 
 
@@ -180,6 +184,7 @@ def parse():
     add = parser.add_argument
     add("networks", nargs="*", metavar="MODEL", help="FILE.onnx, or a built-in network of pleat")
     add("--gemm", action="append", default=[], type=sizes_of_gemm, metavar="M,N,K", help="a product; may be repeated")
+    add("--train", action="store_true", help="training steps instead of answers")
     add("--batch", type=whole_numbers, default=[1], metavar="N,...", help="items a run (default 1)")
     add("--threads", type=whole_numbers, default=[1], metavar="N,...", help="threads to compute with (default 1)")
     add("--size", type=int, metavar="N", help="height and width of images where a network leaves them open")
@@ -209,6 +214,8 @@ def main():
     if args.node_modules:
         environment["NODE_PATH"] = str(args.node_modules.resolve())
     wanted = {**(NETWORK_PEERS if args.networks else {}), **(GEMM_PEERS if args.gemm else {})}
+    if args.train:
+        wanted = {name: command for name, command in wanted.items() if name in [*TRAINING_PEERS, *GEMM_PEERS]}
     wanted = {name: command for name, command in wanted.items() if name in (args.peers or wanted)}
     versions, missing = installed(wanted, environment)
 

@@ -1,23 +1,34 @@
-"""PyTorch on the CPU: {"median_us": ...} of torchvision's network of that name, or with --probe the version."""
-
-from pathlib import Path
+"""PyTorch on the CPU, eager: {"median_us": ...} of a network of that name, or with --probe the version. With --train
+of a training step (cross entropy, SGD with momentum), in the faster of the two layouts of images."""
 
 from timing import fail, median_us, options, report
 
 try:
     import torch
-    from torchvision import models
+    import pytorch_networks
 except ImportError as error:
     fail(str(error))
 
 
-def builder(network):
-    """resnet50 and mobilenetv2 (torchvision's mobilenet_v2), also as the name of a file."""
-    name = Path(network).stem.replace("_", "")
-    for found, build in vars(models).items():
-        if found.islower() and callable(build) and found.replace("_", "") == name:
-            return build
-    fail(f"torchvision has no network {name}")
+def training_step(network, inputs, labels):
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
+
+    def step():
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(inputs), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def training_us(build, inputs, labels, seconds):
+    layouts = [torch.contiguous_format] + ([torch.channels_last] if inputs.dim() == 4 else [])
+    times = []
+    for layout in layouts:
+        network = build().train().to(memory_format=layout)
+        step = training_step(network, inputs.contiguous(memory_format=layout), labels)
+        times.append(median_us(step, seconds / len(layouts)))
+    return min(times)
 
 
 args = options()
@@ -25,7 +36,15 @@ if args.probe:
     report(version=torch.__version__)
 else:
     torch.set_num_threads(args.threads)
-    network = builder(args.network)().eval()
-    images = torch.randn(args.batch, 3, args.size, args.size)
-    with torch.inference_mode():
-        report(median_us=median_us(lambda: network(images), args.seconds))
+    found = pytorch_networks.find(args.network, args.size)
+    if found is None:
+        fail(f"there is no network {args.network} in torchvision, nor among those of pytorch_networks.py")
+    build, item, classes = found
+    inputs = torch.randn(args.batch, *item)
+    if args.train:
+        labels = torch.randint(classes, (args.batch,))
+        report(median_us=training_us(build, inputs, labels, args.seconds))
+    else:
+        network = build().eval()
+        with torch.inference_mode():
+            report(median_us=median_us(lambda: network(inputs), args.seconds))

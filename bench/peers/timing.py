@@ -12,6 +12,7 @@ def options():
     parser.add_argument("--probe", action="store_true")
     parser.add_argument("--network")
     parser.add_argument("--gemm", type=lambda text: [int(part) for part in text.split(",")], metavar="M,N,K")
+    parser.add_argument("--train", action="store_true")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--threads", type=int, default=1)

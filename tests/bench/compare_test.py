@@ -21,6 +21,7 @@ elif "broken.onnx" in sys.argv:
 else:
     file = pathlib.Path(__file__ + ".calls")
     calls = int(file.read_text()) if file.exists() else 0
+    pathlib.Path(__file__ + ".arguments").write_text(" ".join(sys.argv))
     file.write_text(str(calls + 1))
     print("some text")
     print(json.dumps(dict(median_us={times}[calls])))
@@ -66,6 +67,16 @@ class CompareTest(unittest.TestCase):
                             "--threads", "1,2", "net.onnx")
         cases = [(each["batch"], each["threads"], each["ratio"]) for each in json.loads(done.stdout)["results"]]
         self.assertEqual(cases, [(1, 1, 0.5), (1, 2, 0.5), (8, 1, 0.5), (8, 2, 0.5)])
+
+    def test_training_is_asked_of_who_trains(self):
+        pleat = self.program("pleat", [10])
+        self.program("node", [5])
+        self.program("python3", [30])
+        done = self.compare("--pleat", pleat, "--train", "--rounds", "1", "--json", "resnet20")
+        printed = json.loads(done.stdout)
+        self.assertEqual([(each["peer"], each["ratio"]) for each in printed["results"]], [("pytorch", 3)])
+        for program in ("pleat", "python3"):
+            self.assertIn("--train", (Path(self.folder.name) / (program + ".arguments")).read_text())
 
     def test_what_is_wrong_is_said(self):
         for arguments, text in [([], "nothing to measure"), (["net", "--peers", "tvm"], "no peer tvm"),
