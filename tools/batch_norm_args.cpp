@@ -52,7 +52,7 @@ struct LayerOption {
     } else if (option == "frozen") {
       model.freeze(name, flag());
     } else if (option == "requires_grad") {
-      for (const char* parameter : {".weight", ".bias"}) set_requires_grad(model, name + parameter);
+      set_requires_grad(model, name, flag());
     } else {
       throw Error("--bn " + text + ": a BatchNorm has the options " + kLayerOptions + "; there is no '" +
                   option + "'");
@@ -65,9 +65,9 @@ struct LayerOption {
 
  private:
   // One that is not affine lacks them.
-  void set_requires_grad(Model& model, const std::string& parameter) const {
+  static void set_requires_grad(Model& model, const std::string& layer, bool on) {
     for (const auto& [name, tensor] : model.state_dict()) {
-      if (name == parameter) model.set_requires_grad(parameter, flag());
+      if (name == layer + ".weight" || name == layer + ".bias") model.set_requires_grad(name, on);
     }
   }
 };

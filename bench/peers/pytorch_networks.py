@@ -2,36 +2,47 @@
 
 from pathlib import Path
 
-import torch
+import torch.nn.functional as F
 from torch import nn
 from torchvision import models
 
 
-class Residual(nn.Module):
+class Block(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016)."""
 
-    def __init__(self, channels, width, stride):
+    def __init__(self, inputs, outputs, stride):
         super().__init__()
-        self.body = nn.Sequential(
-            *conv3x3(channels, width, stride), nn.ReLU(inplace=True), *conv3x3(width, width)
-        )
-        same = stride == 1 and channels == width
-        self.shortcut = nn.Identity() if same else nn.Sequential(*conv(channels, width, 1, stride, 0))
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.downsample = None
+        if stride != 1:
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x):
-        return torch.relu(self.body(x) + self.shortcut(x))
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
-def conv(channels, width, kernel, stride, padding):
-    return nn.Conv2d(channels, width, kernel, stride, padding, bias=False), nn.BatchNorm2d(width)
+class ResNet20(nn.Module):
+    """For CIFAR; parameters are named as Pleat names them."""
 
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+        width = 16
+        for stage, outputs in enumerate((16, 32, 64), 1):
+            blocks = []
+            for block in range(3):
+                blocks.append(Block(width, outputs, 2 if stage > 1 and block == 0 else 1))
+                width = outputs
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(64, 10)
 
-def conv3x3(channels, width, stride=1):
-    return conv(channels, width, 3, stride, 1)
-
-
-def pooled(head):
-    return nn.AdaptiveAvgPool2d(1), nn.Flatten(), head
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        return self.fc(self.layer3(self.layer2(self.layer1(x))).mean((2, 3)))
 
 
 def net():
@@ -40,20 +51,12 @@ def net():
 
 def mymodel():
     stem = nn.Conv2d(3, 64, 3), nn.BatchNorm2d(64), nn.ReLU(inplace=True)
-    return nn.Sequential(*stem, *pooled(nn.Linear(64, 10)), nn.BatchNorm1d(10))
-
-
-def resnet20():
-    layers, channels = [*conv3x3(3, 16), nn.ReLU(inplace=True)], 16
-    for width in (16, 32, 64):
-        for block in range(3):
-            layers.append(Residual(channels, width, 2 if block == 0 and width > 16 else 1))
-            channels = width
-    return nn.Sequential(*layers, *pooled(nn.Linear(64, 10)))
+    pool = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    return nn.Sequential(*stem, *pool, nn.Linear(64, 10), nn.BatchNorm1d(10))
 
 
 # What builds a network, an item of its input, and its classes.
-OWN = {"net": (net, (10,), 10), "mymodel": (mymodel, (3, 32, 32), 10), "resnet20": (resnet20, (3, 32, 32), 10)}
+OWN = {"net": (net, (10,), 10), "mymodel": (mymodel, (3, 32, 32), 10), "resnet20": (ResNet20, (3, 32, 32), 10)}
 
 
 def find(network, size):

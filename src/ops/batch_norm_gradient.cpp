@@ -87,16 +87,11 @@ struct BatchNormGradientOp {
     const T* rows = memory.saved + part.index * saved_rows(attributes.renorm) * layout.channels();
 
     T *low = slope, *inverse = offset;  // until finish replaces them
-    for (int64_t c = 0; c < layout.channels(); ++c) {
-      const auto saved = [&](SavedRow row) { return rows[row * layout.channels() + c]; };
-      layout.for_each_entry(c, [&](int64_t e) {
-        center[e] = saved(kCenter);
-        low[e] = saved(kLow);
-        inverse[e] = saved(kInverse);
-        scale[e] = saved(kScale);
-        shift[e] = saved(kShift);
-      });
-    }
+    spread_saved(layout, rows, kCenter, center);
+    spread_saved(layout, rows, kLow, low);
+    spread_saved(layout, rows, kInverse, inverse);
+    spread_saved(layout, rows, kScale, scale);
+    spread_saved(layout, rows, kShift, shift);
     const auto masked = [&](const BatchNormLayout::Chunk& chunk) {
       return kernels::MaskedGradient<T>{context.in(kX) + part.offset + chunk.offset,
                                         context.in(kDy) + part.offset + chunk.offset,

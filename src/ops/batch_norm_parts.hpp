@@ -64,5 +64,13 @@ enum SavedRow { kCenter, kLow, kInverse, kScale, kShift, kR, kDelta };
 constexpr int64_t saved_rows(bool renorm) {
   return renorm ? 7 : 5;
 }
+/// entries[e] = the channel's value of one of a part's rows, for each coefficient entry e of each channel.
+template <class T>
+void spread_saved(const BatchNormLayout& layout, const T* rows, SavedRow row, T* entries) {
+  const T* const values = rows + row * layout.channels();
+  for (int64_t c = 0; c < layout.channels(); ++c) {
+    layout.for_each_entry(c, [&](int64_t e) { entries[e] = values[c]; });
+  }
+}
 
 }  // namespace pleat

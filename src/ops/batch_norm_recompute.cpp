@@ -34,17 +34,12 @@ struct BatchNormRecomputeOp {
   static void run_part(const Attributes& attributes, const Context<T>& context,
                        const BatchNormParts::Part& part) {
     const BatchNormLayout& layout = part.layout;
-    const int64_t channels = layout.channels();
-    const T* rows = context.in(kSaved) + part.index * saved_rows(attributes.renorm) * channels;
+    const T* rows = context.in(kSaved) + part.index * saved_rows(attributes.renorm) * layout.channels();
     T* center = context.workspace();
     T *scale = center + layout.entries(), *shift = scale + layout.entries();
-    for (int64_t c = 0; c < channels; ++c) {
-      layout.for_each_entry(c, [&](int64_t e) {
-        center[e] = rows[kCenter * channels + c];
-        scale[e] = rows[kScale * channels + c];
-        shift[e] = rows[kShift * channels + c];
-      });
-    }
+    spread_saved(layout, rows, kCenter, center);
+    spread_saved(layout, rows, kScale, scale);
+    spread_saved(layout, rows, kShift, shift);
     layout.for_each_chunk([&](const BatchNormLayout::Chunk& chunk) {
       const int64_t place = part.offset + chunk.offset;
       const T* residual = context.has(kResidual) ? context.in(kResidual) + place : nullptr;

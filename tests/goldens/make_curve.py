@@ -17,45 +17,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from make_goldens import write_safetensors
-from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench/peers"))
+from pytorch_networks import ResNet20
 
 BATCH, STEPS = 128, 100
 LR, MOMENTUM, WEIGHT_DECAY = 0.008, 0.9, 5e-4
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.downsample = None
-        if stride != 1:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
-
-
-class ResNet20(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-        width = 16
-        for stage, outputs in enumerate((16, 32, 64), 1):
-            blocks = []
-            for block in range(3):
-                blocks.append(Block(width, outputs, 2 if stage > 1 and block == 0 else 1))
-                width = outputs
-            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
-        self.fc = nn.Linear(64, 10)
-
-    def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        return self.fc(self.layer3(self.layer2(self.layer1(x))).mean((2, 3)))
 
 
 def initial(tensor, shape):

@@ -19,6 +19,12 @@ PLEAT_INLINE void for_channels(int64_t channels, const Body& body) {
   }
 }
 
+/// The first channel of a pixel in the last of a window's rows: of a DepthwiseRow or DepthwiseWeights.
+template <class Row>
+PLEAT_INLINE const float* last_row_pixel(const Row& d, int64_t column, int64_t pixel_stride) {
+  return d.x + (d.rows > 0 ? d.x_rows[d.rows - 1] : 0) + column * pixel_stride;
+}
+
 /// Asks for a line of channels of the next pixels. Rows that come from memory are read a little of each pixel
 /// at a time, which hardware does not foresee.
 template <int Pixels>

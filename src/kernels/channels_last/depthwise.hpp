@@ -48,8 +48,8 @@ PLEAT_INLINE void depthwise_block(const DepthwiseRow<float>& d, const TileOutput
   });
 }
 
-// The last block of outputs and the last vector of channels make some values twice;
-// activations that are more than bounds follow when all values are there.
+// The last block of outputs and the last vector of channels make some values twice; activations that are more
+// than bounds follow when all values are there.
 template <int Outputs, int Kernel, int Stride>
 void depthwise_blocks(const DepthwiseRow<float>& d, const TileOutput& out) {
   constexpr int pixels = (Outputs - 1) * Stride + Kernel;
@@ -57,7 +57,7 @@ void depthwise_blocks(const DepthwiseRow<float>& d, const TileOutput& out) {
     if (q + Outputs > d.outputs) q = d.outputs - Outputs;
     const int64_t first = q * Stride - d.pad;
     const bool inner = first >= 0 && first + pixels <= d.columns;
-    const float* next_x = d.x + (d.rows > 0 ? d.x_rows[d.rows - 1] : 0) + (first + pixels) * d.x_stride;
+    const float* next_x = last_row_pixel(d, first + pixels, d.x_stride);
     const float* next_y = d.y + (q + Outputs) * d.y_stride;
     for (int64_t next = 0; next < d.channels; next += kLanes) {
       prefetch_pixels<Outputs * Stride>(next_x, d.x_stride, next);

@@ -66,7 +66,7 @@ void depthwise_weights_blocks(const DepthwiseWeights<float>& d, int64_t& q) {
   for (; q + Outputs <= d.outputs; q += Outputs) {
     const int64_t first = q * Stride - d.pad;
     const bool inner = first >= 0 && first + pixels <= d.columns;
-    const float* next_x = d.x + (d.rows > 0 ? d.x_rows[d.rows - 1] : 0) + (first + pixels) * d.pixel_stride;
+    const float* next_x = last_row_pixel(d, first + pixels, d.pixel_stride);
     const float* next_dy = d.dy + (q + Outputs) * d.pixel_stride;
     for_channels(d.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
       prefetch_pixels<Outputs * Stride>(next_x, d.pixel_stride, c);

@@ -19,6 +19,17 @@ struct WeightOperands {
 /// Output channels whose gradients are put in the weight's order at once.
 inline constexpr int64_t kFinishColumns = 16;
 
+/// Adds the sums of the other parts, `stride` apart, to those of the first, in order.
+template <class T>
+void add_parts(T* sums, int64_t elements, int64_t parts, int64_t stride) {
+  parallel_for(elements, grain_for(parts), [&](int64_t begin, int64_t end) {
+    for (int64_t part = 1; part < parts; ++part) {
+      const T* const more = sums + part * stride;
+      for (int64_t e = begin; e < end; ++e) sums[e] += more[e];
+    }
+  });
+}
+
 /// A matrix product for each tap of the window, over pixels in panels. Of few channels, all taps are joined
 /// to one of as many. Pixels are packed a chunk at a time, then multiplied, blocks of the matrices side by
 /// side; where the matrices are small, parts of the pixels side by side, each with sums of its own.
@@ -70,7 +81,7 @@ struct DirectWeightGradient {
   template <class T>
   void join_taps(const Unit& unit, const T* x, int64_t* places, T* rows) const;
   template <class T>
-  void pack(const Context<T>& context, const WeightOperands<T>& operands, const Unit& unit, int64_t part,
+  void pack(const Context<T>& context, const WeightOperands<T>& operands, const Unit& unit, int64_t side,
             T* panels) const;
   template <class T>
   void finish(const T* sums, T* dw) const;

@@ -50,13 +50,10 @@ void DepthwiseWeightGradient::run(const Context<T>& context, const WeightOperand
       }
     }
   });
-  parallel_for(elements, grain_for(parts), [&](int64_t begin, int64_t end) {
-    for (int64_t part = 1; part < parts; ++part) {
-      const T* const more = partial + part * elements;
-      for (int64_t e = begin; e < end; ++e) partial[e] += more[e];
-    }
-    for (int64_t e = begin; e < end; ++e) o.dw[e % channels * size + e / channels] = partial[e];
-  });
+  add_parts(partial, elements, parts, elements);
+  for (int64_t t = 0; t < size; ++t) {
+    for (int64_t c = 0; c < channels; ++c) o.dw[c * size + t] = partial[t * channels + c];
+  }
 }
 
 template void DepthwiseWeightGradient::run<float>(const Context<float>&, const WeightOperands<float>&) const;

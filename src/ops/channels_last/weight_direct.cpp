@@ -33,10 +33,10 @@ DirectWeightGradient::DirectWeightGradient(const ConvShape& given, int64_t rows,
   chunk_units = std::clamp<int64_t>(kChunkElements / std::max<int64_t>(1, unit_elements()), 1,
                                     std::max<int64_t>(1, units()));
 
+  parts = shape.groups == 1 && sum_elements() <= kMostSums ? std::min(kParts, units()) : 1;
   // Of the pixels that lie as a product wants them, the side of fewer paddings is A; the other one is packed.
   const auto cost = [&](int64_t a, int64_t b) { return round_up(a, mr) * round_up(b, nr) + 4 * b; };
-  transposed = reads_in_place() && cost(outs(), depth) < cost(depth, outs());
-  parts = shape.groups == 1 && sum_elements() <= kMostSums ? std::min(kParts, units()) : 1;
+  transposed = in_parts() && reads_in_place() && cost(outs(), depth) < cost(depth, outs());
 
   block_in = block_of(depth, kMostIn, mr);
   block_out = block_of(outs(), kMostOut, nr);
@@ -116,12 +116,12 @@ void DirectWeightGradient::join_taps(const Unit& u, const T* x, int64_t* places,
   }
 }
 
-// Part 0: dy's panels; part 1 + tap: x's of one tap.
+// Side 0: dy's panels; side 1 + tap: x's of one tap.
 template <class T>
 void DirectWeightGradient::pack(const Context<T>& context, const WeightOperands<T>& o, const Unit& u,
-                                int64_t part, T* panels) const {
+                                int64_t side, T* panels) const {
   const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * outs();
-  if (part == 0) {
+  if (side == 0) {
     T* const to = panels + shape.groups * taps * x_panel();
     const T* dy = o.dy + (u.image * shape.out_plane() + u.row * shape.out[1]) * outputs;
     for (int64_t g = 0; g < shape.groups; ++g) {
@@ -136,11 +136,11 @@ void DirectWeightGradient::pack(const Context<T>& context, const WeightOperands<
     join_taps(u, x, places, rows);
     x = rows;
   } else {
-    places_of(u, part - 1, places);
+    places_of(u, side - 1, places);
   }
   for (int64_t g = 0; g < shape.groups; ++g) {
     context.kernels.channels_last.pack_pixels(
-        {u.pixels, depth, x + g * shape.in_channels, places, panels + (g * taps + part - 1) * x_panel()});
+        {u.pixels, depth, x + g * shape.in_channels, places, panels + (g * taps + side - 1) * x_panel()});
   }
 }
 
@@ -148,7 +148,7 @@ template <class T>
 void DirectWeightGradient::run(const Context<T>& context, const WeightOperands<T>& o) const {
   in_parts() ? run_parts(context, o) : run_chunks(context, o);
   const T* const sums = context.workspace();
-  if (in_parts() && transposed) {
+  if (transposed) {  // and pointwise: they are in the weight's order
     std::copy_n(sums, sum_elements(), o.dw);
   } else {
     finish(sums, o.dw);
@@ -195,25 +195,20 @@ void DirectWeightGradient::run_parts(const Context<T>& context, const WeightOper
       }
     }
   });
-  parallel_for(sum_elements(), grain_for(parts), [&](int64_t begin, int64_t end) {
-    for (int64_t part = 1; part < parts; ++part) {
-      const T* const more = sums + part * sum_stride();
-      for (int64_t e = begin; e < end; ++e) sums[e] += more[e];
-    }
-  });
+  add_parts(sums, sum_elements(), parts, sum_stride());
 }
 
 template <class T>
 void DirectWeightGradient::run_chunks(const Context<T>& context, const WeightOperands<T>& o) const {
   T* const sums = context.workspace();
   T* const panels = sums + sum_stride();
-  const int64_t parts = 1 + taps;
+  const int64_t sides = 1 + taps;  // see pack()
   const int64_t in_blocks = divide_up(depth, block_in), out_blocks = divide_up(outs(), block_out);
   for (int64_t first = 0; first < units(); first += chunk_units) {
     const int64_t count = std::min(chunk_units, units() - first);
-    parallel_for(count * parts, grain_for(unit_elements() / parts / 4), [&](int64_t begin, int64_t end) {
+    parallel_for(count * sides, grain_for(unit_elements() / sides / 4), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        pack(context, o, unit(first + i / parts), i % parts, panels + i / parts * unit_elements());
+        pack(context, o, unit(first + i / sides), i % sides, panels + i / sides * unit_elements());
       }
     });
     const int64_t tasks = shape.groups * taps * in_blocks * out_blocks;
