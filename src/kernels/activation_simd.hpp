@@ -23,10 +23,10 @@ struct LeakyRelu {
   PLEAT_INLINE Vec operator()(Vec x) const { return xsimd::select(x < Vec(0.0f), alpha * x, x); }
 };
 struct Sigmoid {
-  PLEAT_INLINE Vec operator()(Vec x) const { return Vec(1.0f) / (Vec(1.0f) + exp_bounded(-x)); }
+  PLEAT_INLINE Vec operator()(Vec x) const { return Vec(1.0f) / one_plus_exp_minus(x); }
 };
 struct Silu {
-  PLEAT_INLINE Vec operator()(Vec x) const { return x / (Vec(1.0f) + exp_bounded(-x)); }
+  PLEAT_INLINE Vec operator()(Vec x) const { return x / one_plus_exp_minus(x); }
 };
 struct Hardswish {
   PLEAT_INLINE Vec operator()(Vec x) const { return x * Relu6()(x + Vec(3.0f)) * Vec(1.0f / 6.0f); }
@@ -41,7 +41,7 @@ struct Tanh {
     q = xsimd::fma(q, z, Vec(1.333144222e-1f));
     q = xsimd::fma(q, z, Vec(-3.333328194e-1f));
     const Vec small = xsimd::fma(q * z, x, x);
-    const Vec large = Vec(1.0f) - Vec(2.0f) / (exp_bounded(x + x) + Vec(1.0f));
+    const Vec large = Vec(1.0f) - Vec(2.0f) / one_plus_exp_minus(x * Vec(-2.0f));
     return xsimd::select(z < Vec(0.390625f), small, large);
   }
 };

@@ -124,11 +124,11 @@ TEST_CASE("channels_last.depthwise: every window, width and number of channels")
   for_each_isa([](const KernelTable<float>& table) {
     const auto& exact = kernels::reference_table<double>();
     Random random(seed());
-    for (const Window& w :
-         {Window{3, 1, 1, 1}, Window{3, 2, 1, 1}, Window{5, 1, 1, 2}, Window{5, 2, 1, 2}, Window{3, 1, 1, 0},
-          Window{3, 1, 2, 2}, Window{4, 3, 1, 1}, Window{1, 1, 1, 0}, Window{2, 1, 1, 1}}) {
+    for (const Window& w : {Window{3, 1, 1, 1}, Window{3, 2, 1, 1}, Window{3, 2, 1, 0}, Window{3, 1, 1, 3},
+                            Window{3, 2, 1, 4}, Window{5, 1, 1, 2}, Window{5, 2, 1, 2}, Window{3, 1, 1, 0},
+                            Window{3, 1, 2, 2}, Window{4, 3, 1, 1}, Window{1, 1, 1, 0}, Window{2, 1, 1, 1}}) {
       for (const int64_t channels : {1, 4, 7, 8, 9, 15, 16, 17, 40}) {
-        for (const int64_t columns : {5, 6, 7, 9, 13, 16, 31}) {
+        for (const int64_t columns : {5, 6, 7, 9, 13, 16, 31, 700}) {
           CAPTURE(w.kernel);
           CAPTURE(w.stride);
           CAPTURE(channels);
@@ -152,6 +152,31 @@ TEST_CASE("channels_last.depthwise: every window, width and number of channels")
                                          expected.data(), &e.wide});
           CHECK(y.intact());
           CHECK(max_error(y.values(), expected) <= 1e-6);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("channels_last.depthwise: NaN reaches the windows that it is in, and no others") {
+  for_each_isa([](const KernelTable<float>& table) {
+    constexpr int64_t channels = 8, columns = 9;
+    const int64_t rows[] = {0, columns * channels}, weight_rows[] = {0, 3 * channels};
+    const std::vector<float> weights(2 * 3 * channels, 1.0f);
+    const kernels::Epilogue<float> none{};
+    for (const int64_t stride : {1, 2}) {
+      for (int64_t nan = 0; nan < columns; ++nan) {
+        std::vector<float> x(2 * columns * channels, 1.0f);
+        x[static_cast<size_t>(nan * channels)] = std::nanf("");
+        const int64_t outputs = (columns - 1) / stride + 1;
+        std::vector<float> y(static_cast<size_t>(outputs * channels));
+        table.channels_last.depthwise({outputs, channels, channels, channels, channels, 3, stride, 1, 1,
+                                       columns, 2, x.data(), rows, weights.data(), weight_rows, y.data(),
+                                       &none});
+        for (int64_t q = 0; q < outputs; ++q) {
+          const bool inside = nan >= q * stride - 1 && nan <= q * stride + 1;
+          CHECK(std::isnan(y[static_cast<size_t>(q * channels)]) == inside);
+          CHECK(!std::isnan(y[static_cast<size_t>(q * channels + 1)]));
         }
       }
     }

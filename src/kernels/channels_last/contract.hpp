@@ -52,7 +52,7 @@ struct WindowGradient {
 /// A row of outputs with a weight of their own for each channel: y[q*y_stride + c] = act(sum over r < rows,
 /// k < kernel of x[x_rows[r] + column*x_stride + c] * weights[weight_rows[r] + k*weight_stride + c]
 ///   + column_bias[c] + residual), column = q*stride - pad + k*dilation, those outside [0, columns) left out.
-/// Each sum runs over r, then k, in order. The residual has y's stride, and is not y itself.
+/// The order of a sum depends on the row's sizes alone. The residual has y's stride, and is not y itself.
 template <class T>
 struct DepthwiseRow {
   int64_t outputs, channels;

@@ -2,6 +2,7 @@
 
 #include "kernels/channels_last/channels.hpp"
 #include "kernels/channels_last/contract.hpp"
+#include "kernels/channels_last/depthwise_sliding.hpp"
 #include "kernels/gemm/simd.hpp"
 
 namespace pleat::kernels {
@@ -101,6 +102,7 @@ PLEAT_INLINE void depthwise_row(const DepthwiseRow<float>& d, const TileOutput& 
 inline void depthwise(const DepthwiseRow<float>& d) {
   const TileOutput out = tile_output(d.y, d.y_stride, false, d.epilogue);
   if (d.channels >= kLanes && d.dilation == 1) {
+    if (slides(d, out)) return depthwise_slide(d, out);
     if (d.kernel == 1 && d.stride == 1) return depthwise_row<1, 1>(d, out);
     if (d.kernel == 2 && d.stride == 1) return depthwise_row<2, 1>(d, out);
     if (d.kernel == 3 && d.stride == 1) return depthwise_row<3, 1>(d, out);

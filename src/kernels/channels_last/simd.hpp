@@ -12,10 +12,16 @@ namespace {
 
 // ---- Products
 
+/// What a tile asks for meanwhile: `next`, then at each step what is `step` elements on.
+struct Ahead {
+  const float* next;
+  int64_t step;
+};
+
 // Rows x `columns` of y, at most Vecs vectors; pixels[i] is the place of row i in x. More than two vectors
-// are neighbouring panels. Meanwhile the line of each step that is `ahead` of it in w is asked for.
+// are neighbouring panels.
 template <int Rows, int Vecs>
-void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float* w, int64_t ahead,
+void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float* w, Ahead ahead,
                   const TileOutput& out, int64_t columns) {
   Vec acc[Rows][Vecs];
   unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
@@ -26,7 +32,8 @@ void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float
     const float* x[Rows];
     unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE { x[i] = p.x + pixels[i] + p.offsets[t]; });
     for (int64_t l = 0; l < p.depth; ++l, w += kGemmColumns) {
-      __builtin_prefetch(w + ahead, 0, 2);
+      __builtin_prefetch(ahead.next, 0, 2);
+      ahead.next += ahead.step;
       Vec row[Vecs];
       unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { row[v] = load(w + v / 2 * panel + v % 2 * kLanes); });
       unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
@@ -42,12 +49,12 @@ void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float
   }
 }
 
-inline constexpr int64_t kLineElements = 16;
+inline constexpr int64_t kTilesAhead = 8;         // memory keeps up with these, and the second cache with it
 inline constexpr int64_t kPanelAhead = 64 << 10;  // elements of a panel that the second cache holds twice
 inline constexpr int64_t kActivatedRows = 96;     // of a panel, together: long loops hide what exp waits for
 
-using ProductTile = void (*)(const TapProduct<float>&, const int64_t*, const float*, int64_t,
-                             const TileOutput&, int64_t);
+using ProductTile = void (*)(const TapProduct<float>&, const int64_t*, const float*, Ahead, const TileOutput&,
+                             int64_t);
 
 template <int Vecs, int... I>
 PLEAT_INLINE ProductTile product_kernel(int64_t rows, std::integer_sequence<int, I...>) {
@@ -63,7 +70,8 @@ inline void product_row(const TapProduct<float>& p, const TileOutput& out) {
   for (int64_t j = 0; j < p.columns; j += most) {
     const int64_t columns = p.columns - j < most ? p.columns - j : most;
     const auto kernel = kernels[(columns - 1) / kGemmColumns];
-    kernel(p, p.pixels, p.weights + j * p.taps * p.depth, 0, at(out, 0, j), columns);
+    const float* w = p.weights + j * p.taps * p.depth;
+    kernel(p, p.pixels, w, {w, 0}, at(out, 0, j), columns);
   }
 }
 
@@ -74,20 +82,20 @@ inline void product(const TapProduct<float>& p) {
   const bool activate = out.later;
   out.later = false;
   const int64_t tiles = (p.rows + kGemmRows - 1) / kGemmRows;
-  for (int64_t j = 0; j < p.columns; j += kGemmColumns) {
+  const int64_t depth = p.taps * p.depth, panel = depth * kGemmColumns;
+  // The next panel comes from memory while tiles pass by this one, a part of it during each of the first.
+  const int64_t ahead = panel > kPanelAhead ? 0 : tiles < kTilesAhead ? tiles : kTilesAhead;
+  const int64_t step = ahead > 0 ? (kGemmColumns + ahead - 1) / ahead : 0;
+  const float* w = p.weights;
+  for (int64_t j = 0; j < p.columns; j += kGemmColumns, w += panel) {
     const int64_t columns = p.columns - j < kGemmColumns ? p.columns - j : kGemmColumns;
-    const int64_t depth = p.taps * p.depth;
-    const float* w = p.weights + j * depth;
-    const bool fits = depth * kGemmColumns <= kPanelAhead;
-    // The next panel comes from memory while the first tiles pass by this one: one of its lines each step.
     // Tiles of almost equal height: a last one of few rows would wait for its sums.
     for (int64_t tile = 0, i = 0, activated = 0; tile < tiles; ++tile) {
       const int64_t end = (tile + 1) * p.rows / tiles;
       const auto kernel =
           columns > kLanes ? product_kernel<2>(end - i, all_rows) : product_kernel<1>(end - i, all_rows);
-      const int64_t line = tile * kLineElements;
-      const int64_t ahead = line < kGemmColumns && fits ? depth * kGemmColumns + line : 0;
-      kernel(p, p.pixels + i, w, ahead, at(out, i, j), columns);
+      const Ahead next = tile < ahead ? Ahead{w + panel + tile * depth * step, step} : Ahead{w, 0};
+      kernel(p, p.pixels + i, w, next, at(out, i, j), columns);
       i = end;
       if (activate && (i - activated >= kActivatedRows || i == p.rows)) {
         activate_block(out.activation, out.alpha, p.y + activated * p.y_stride + j, p.y_stride, i - activated,
