@@ -5,15 +5,19 @@
 namespace pleat::kernels {
 namespace {
 
-// Both bring x between bounds first, which are the first operand: x86's min and max return the second where
+// All bring x between bounds first, which are the first operand: x86's min and max return the second where
 // one is NaN. So NaN stays NaN.
 
 inline constexpr float kRounding =
     12582912.0f + 127.0f;  // 1.5 * 2^23 rounds what it is added to; exponent bias
 
-/// e^x = 2^k e^r within 1e-7 relative: x = k ln 2 + r, |r| <= ln 2 / 2, a minimax polynomial for e^r; 2^k in
-/// two halves, so that overflow gives infinity and underflow goes through denormals to 0.
-PLEAT_INLINE Vec exp(Vec x) {
+/// e^x = 2^k (1 + r q): x = k ln 2 + r, |r| <= ln 2 / 2, a minimax polynomial for e^r.
+struct ExpParts {
+  IntVec k;
+  Vec r, q;
+};
+
+PLEAT_INLINE ExpParts exp_parts(Vec x) {
   x = xsimd::min(Vec(89.0f), xsimd::max(Vec(-104.0f), x));
   const Vec shifted = xsimd::fma(x, Vec(1.44269504f), Vec(kRounding)), whole = shifted - Vec(kRounding);
   // ln 2 in two parts; the first has trailing zeros, so that k times it is exact.
@@ -24,9 +28,26 @@ PLEAT_INLINE Vec exp(Vec x) {
   q = xsimd::fma(q, r, Vec(1.666652011e-1f));
   q = xsimd::fma(q, r, Vec(4.999999341e-1f));
   q = xsimd::fma(q, r, Vec(1.0f));
-  const Vec fraction = xsimd::fma(q, r, Vec(1.0f));
-  const IntVec bias(127), k = bits_of(shifted) - bits_of(Vec(kRounding)), half = k >> 1;
-  return fraction * float_of((half + bias) << 23) * float_of((k - half + bias) << 23);
+  return {bits_of(shifted) - bits_of(Vec(kRounding)), r, q};
+}
+
+/// v * 2^k in two halves, so that overflow gives infinity and underflow goes through denormals to 0.
+PLEAT_INLINE Vec times_power(Vec v, IntVec k) {
+  const IntVec bias(127), half = k >> 1;
+  return v * float_of((half + bias) << 23) * float_of((k - half + bias) << 23);
+}
+
+/// e^x within 1e-7 relative.
+PLEAT_INLINE Vec exp(Vec x) {
+  const auto [k, r, q] = exp_parts(x);
+  return times_power(xsimd::fma(q, r, Vec(1.0f)), k);
+}
+
+/// e^x - 1 within 2e-7 relative: near 0, where k is, nothing cancels.
+PLEAT_INLINE Vec exp_minus_1(Vec x) {
+  const auto [k, r, q] = exp_parts(x);
+  const Vec power = times_power(Vec(1.0f), k);
+  return xsimd::fma(q * r, power, power - Vec(1.0f));
 }
 
 /// 1 + e^-x within 2e-7 relative, infinity below -88.4: -x log2(e) = k + f, |f| <= 1/2, a minimax polynomial

@@ -15,7 +15,7 @@ template <class Compute>
 void check_rows(double tolerance, const Compute& compute) {
   for_each_isa([&](const kernels::KernelTable<float>& table) {
     for (int64_t n : edge_sizes()) {
-      for (int64_t rows : {1, 3}) {
+      for (int64_t rows : {1, 3, 21}) {
         CAPTURE(n);
         CAPTURE(rows);
         Guarded<float> y(rows * n);

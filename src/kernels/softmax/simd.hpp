@@ -2,6 +2,7 @@
 
 #include "kernels/exp_simd.hpp"
 #include "kernels/softmax/contract.hpp"
+#include "kernels/softmax/few_columns.hpp"
 #include "kernels/sweep.hpp"
 
 namespace pleat::kernels {
@@ -22,6 +23,7 @@ inline float largest(int64_t n, const float* x) {
 
 // A NaN need not survive the maximum: it comes back in exp(NaN - maximum).
 void softmax(int64_t rows, int64_t n, const float* x, float* y) {
+  if (n <= kFewColumns) return softmax_few(rows, n, x, y);
   for (int64_t i = 0; i < rows; ++i, x += n, y += n) {
     const Vec most(largest(n, x));
     Vec sum(0.0f);
@@ -36,6 +38,7 @@ void softmax(int64_t rows, int64_t n, const float* x, float* y) {
 }
 
 void log_softmax(int64_t rows, int64_t n, const float* x, float* y) {
+  if (n <= kFewColumns) return log_softmax_few(rows, n, x, y);
   for (int64_t i = 0; i < rows; ++i, x += n, y += n) {
     const Vec most(largest(n, x));
     Vec sum(0.0f);
@@ -77,6 +80,7 @@ double cross_entropy(int64_t rows, int64_t n, double smoothing, const float* y, 
 
 void cross_entropy_gradient(int64_t rows, int64_t n, double smoothing, double scale, const float* y,
                             const int64_t* label, float* dx) {
+  if (n <= kFewColumns) return cross_entropy_gradient_few(rows, n, smoothing, scale, y, label, dx);
   const Vec factor(static_cast<float>(scale)), spread(static_cast<float>(smoothing / static_cast<double>(n)));
   for (int64_t i = 0; i < rows; ++i, y += n, dx += n) {
     const double at_label = __builtin_exp(static_cast<double>(y[label[i]]));
