@@ -10,7 +10,7 @@ constexpr int64_t kDepth = 256;
 constexpr int64_t kRows = 168, kFewestRows = 84;  // multiples of every micro-kernel's rows
 constexpr int64_t kColumns = 512, kFewestColumns = 64;
 constexpr int64_t kTallestPanel = 14, kWidestPanel = 32;  // rows of A, columns of B, of all instruction sets
-constexpr double kTaskMultiplyAdds = 1 << 21;             // about 40 us
+constexpr double kTaskMultiplyAdds = 1 << 20;             // about 20 us
 constexpr int64_t kMostTasks = 64;
 // A B that is used once is better read where it lies for up to so many rows of C.
 constexpr int64_t kRowsWithoutPacking = 6;
