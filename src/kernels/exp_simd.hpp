@@ -8,8 +8,8 @@ namespace {
 // All bring x between bounds first, which are the first operand: x86's min and max return the second where
 // one is NaN. So NaN stays NaN.
 
-inline constexpr float kRounding =
-    12582912.0f + 127.0f;  // 1.5 * 2^23 rounds what it is added to; exponent bias
+// 1.5 * 2^23, which rounds what it is added to, and the exponent's bias.
+inline constexpr float kRounding = 12582912.0f + 127.0f;
 
 /// e^x = 2^k (1 + r q): x = k ln 2 + r, |r| <= ln 2 / 2, a minimax polynomial for e^r.
 struct ExpParts {

@@ -151,6 +151,20 @@ TEST_CASE("cross entropy gradient") {
   }
 }
 
+TEST_CASE("cross entropy gradient of a sure prediction does not cancel") {
+  for_each_isa([](const kernels::KernelTable<float>& table) {
+    for (int64_t n : {2, 10, 100}) {
+      CAPTURE(n);
+      const float sure = -1e-5f;
+      std::vector<float> y(static_cast<size_t>(n), -12.0f), dx(y.size());
+      const int64_t label = n - 1;
+      y.back() = sure;
+      table.softmax.cross_entropy_gradient(1, n, 0, 0.5, y.data(), &label, dx.data());
+      CHECK(dx.back() == doctest::Approx(0.5 * std::expm1(static_cast<double>(sure))).epsilon(1e-6));
+    }
+  });
+}
+
 TEST_CASE("squared error and its gradient") {
   for_each_isa([](const kernels::KernelTable<float>& table) {
     for (int64_t n : edge_sizes()) {

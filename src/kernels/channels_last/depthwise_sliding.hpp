@@ -6,11 +6,11 @@
 namespace pleat::kernels {
 namespace {
 
-// Rows of three taps that stay in the first cache, walked a vector of channels at a time: weights keep to
+// Rows of three taps that stay in the caches, walked a vector of channels at a time: weights keep to
 // registers, and a pixel is read once for all windows that it is in. Loads a pixel apart are from the same
-// banks of that cache, one a cycle at most: the walk of fewest loads wins.
+// banks of the first cache, one a cycle at most: the walk of fewest loads wins.
 
-inline constexpr int64_t kSlidingElements = 32 << 10;  // 128 KiB
+inline constexpr int64_t kSlidingElements = 32 << 10;  // of the rows, a quarter of the second cache
 
 inline bool slides(const DepthwiseRow<float>& d, const TileOutput& out) {
   return d.kernel == 3 && d.rows >= 1 && d.rows <= 3 && d.stride <= 2 && out.residual == nullptr &&
