@@ -35,11 +35,8 @@ struct Hardswish {
 struct Tanh {
   PLEAT_INLINE Vec operator()(Vec x) const {
     const Vec z = x * x;
-    Vec q(-5.704990410e-3f);
-    q = xsimd::fma(q, z, Vec(2.063909066e-2f));
-    q = xsimd::fma(q, z, Vec(-5.373971628e-2f));
-    q = xsimd::fma(q, z, Vec(1.333144222e-1f));
-    q = xsimd::fma(q, z, Vec(-3.333328194e-1f));
+    const Vec q =
+        polynomial(z, -5.704990410e-3f, 2.063909066e-2f, -5.373971628e-2f, 1.333144222e-1f, -3.333328194e-1f);
     const Vec small = xsimd::fma(q * z, x, x);
     const Vec large = Vec(1.0f) - Vec(2.0f) / one_plus_exp_minus(x * Vec(-2.0f));
     return xsimd::select(z < Vec(0.390625f), small, large);

@@ -22,12 +22,8 @@ PLEAT_INLINE ExpParts exp_parts(Vec x) {
   const Vec shifted = xsimd::fma(x, Vec(1.44269504f), Vec(kRounding)), whole = shifted - Vec(kRounding);
   // ln 2 in two parts; the first has trailing zeros, so that k times it is exact.
   const Vec r = xsimd::fma(whole, Vec(-1.42860677e-6f), xsimd::fma(whole, Vec(-0.693145752f), x));
-  Vec q(1.381446475e-3f);
-  q = xsimd::fma(q, r, Vec(8.368780622e-3f));
-  q = xsimd::fma(q, r, Vec(4.166839426e-2f));
-  q = xsimd::fma(q, r, Vec(1.666652011e-1f));
-  q = xsimd::fma(q, r, Vec(4.999999341e-1f));
-  q = xsimd::fma(q, r, Vec(1.0f));
+  const Vec q = polynomial(r, 1.381446475e-3f, 8.368780622e-3f, 4.166839426e-2f, 1.666652011e-1f,
+                           4.999999341e-1f, 1.0f);
   return {bits_of(shifted) - bits_of(Vec(kRounding)), r, q};
 }
 
@@ -57,12 +53,8 @@ PLEAT_INLINE Vec one_plus_exp_minus(Vec x) {
   const Vec log2e(-1.44269502f);
   const Vec shifted = xsimd::fma(x, log2e, Vec(kRounding)), whole = shifted - Vec(kRounding);
   const Vec f = xsimd::fma(x, Vec(-1.92596299e-8f), xsimd::fms(x, log2e, whole));
-  Vec q(1.326472731e-3f);
-  q = xsimd::fma(q, f, Vec(9.671512991e-3f));
-  q = xsimd::fma(q, f, Vec(5.550733581e-2f));
-  q = xsimd::fma(q, f, Vec(2.402224243e-1f));
-  q = xsimd::fma(q, f, Vec(6.931470037e-1f));
-  q = xsimd::fma(q, f, Vec(1.0f));
+  const Vec q = polynomial(f, 1.326472731e-3f, 9.671512991e-3f, 5.550733581e-2f, 2.402224243e-1f,
+                           6.931470037e-1f, 1.0f);
   return xsimd::fma(q, float_of(bits_of(shifted) << 23), Vec(1.0f));
 }
 

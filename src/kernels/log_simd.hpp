@@ -13,15 +13,9 @@ PLEAT_INLINE Vec log(Vec x) {
   const IntVec exponent = bits >> 23;
   const Vec k = xsimd::to_float(exponent), m = float_of((bits & IntVec(0x007fffff)) + root);
   const Vec f = m - Vec(1.0f), z = f * f;
-  Vec q(7.0376836292e-2f);
-  q = xsimd::fma(q, f, Vec(-1.1514610310e-1f));
-  q = xsimd::fma(q, f, Vec(1.1676998740e-1f));
-  q = xsimd::fma(q, f, Vec(-1.2420140846e-1f));
-  q = xsimd::fma(q, f, Vec(1.4249322787e-1f));
-  q = xsimd::fma(q, f, Vec(-1.6668057665e-1f));
-  q = xsimd::fma(q, f, Vec(2.0000714765e-1f));
-  q = xsimd::fma(q, f, Vec(-2.4999993993e-1f));
-  q = xsimd::fma(q, f, Vec(3.3333331174e-1f));
+  const Vec q =
+      polynomial(f, 7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f, -1.2420140846e-1f,
+                 1.4249322787e-1f, -1.6668057665e-1f, 2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f);
   // ln 2 in two parts; the first has trailing zeros, so that k times it is exact.
   const Vec low = xsimd::fma(k, Vec(-2.12194440e-4f), xsimd::fma(Vec(-0.5f), z, q * z * f));
   return xsimd::select(x == x, xsimd::fma(k, Vec(0.693359375f), f + low), x);

@@ -86,6 +86,14 @@ PLEAT_INLINE void unroll(const Body& body) {
 }
 #define PLEAT_LAMBDA_INLINE __attribute__((always_inline))
 
+/// A polynomial of x by Horner's rule, the coefficient of the highest power first.
+template <class... Lower>
+PLEAT_INLINE Vec polynomial(Vec x, float highest, Lower... lower) {
+  Vec sum(highest);
+  ((sum = xsimd::fma(sum, x, Vec(lower))), ...);
+  return sum;
+}
+
 inline float sum_lanes(Vec v) {
 #if XSIMD_VERSION_MAJOR >= 9
   return xsimd::reduce_add(v);
