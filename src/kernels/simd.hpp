@@ -34,6 +34,26 @@ PLEAT_INLINE void store(float* p, Vec v) {
   v.store_unaligned(p);
 }
 
+/// Stores past the caches: the line is not read first, and comes from memory when it is asked for. p is
+/// aligned as a vector is; whole lines are written at once.
+PLEAT_INLINE void stream(float* p, Vec v) {
+#if defined(PLEAT_ARCH_AVX512)
+  _mm512_stream_ps(p, v);
+#elif defined(PLEAT_ARCH_AVX2)
+  _mm256_stream_ps(p, v);
+#elif defined(PLEAT_ARCH_SSE4)
+  _mm_stream_ps(p, v);
+#else
+  store(p, v);
+#endif
+}
+/// Before other threads may read what was streamed.
+PLEAT_INLINE void finish_streaming() {
+#if !defined(PLEAT_ARCH_NEON)
+  _mm_sfence();
+#endif
+}
+
 #if defined(PLEAT_ARCH_AVX2)
 // Eight ones, eight zeros: eight words from 8 - n on are the mask of n lanes.
 alignas(64) constexpr int32_t kTailMask[16] = {-1, -1, -1, -1, -1, -1, -1, -1};

@@ -236,9 +236,13 @@ struct BatchNormOp {
         shift[e] = values[kShift];
       });
     };
+    const bool large =
+        context.out_shape(0).numel() >= kStreamedElements && y != x && context.out(0) != residuals;
     const auto apply = [&](const BatchNormLayout::Chunk& chunk) {
       const T* residual = residuals != nullptr ? residuals + part.offset + chunk.offset : nullptr;
-      context.kernels.batch_norm.normalize(x + chunk.offset, residual, y + chunk.offset, chunk.block,
+      kernels::PlaneBlock block = chunk.block;
+      block.streamed = large && begins_lines(y + chunk.offset, block.stride);
+      context.kernels.batch_norm.normalize(x + chunk.offset, residual, y + chunk.offset, block,
                                            {center + chunk.entry, scale + chunk.entry, shift + chunk.entry},
                                            attributes.activation, T(0));
     };

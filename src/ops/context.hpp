@@ -88,6 +88,17 @@ auto with_kernels(DType compute, const Body& body) {
   return compute == DType::f64 ? body(kernels::active_table<double>()) : body(kernels::active_table<float>());
 }
 
+/// An output of so many elements has left the caches when it is read: kernels stream it past them.
+inline constexpr int64_t kStreamedElements = 4 << 20;
+
+/// Whether rows of `columns` elements that begin at `data` all begin at cache lines.
+template <class T>
+bool begins_lines(const T* data, int64_t columns) {
+  constexpr size_t line = 64;
+  return reinterpret_cast<uintptr_t>(data) % line == 0 &&
+         static_cast<size_t>(columns) * sizeof(T) % line == 0;
+}
+
 /// with_type for the elements that a step sees: floats are T.
 template <class T, class Body>
 void with_element_type(DType dtype, const Body& body) {

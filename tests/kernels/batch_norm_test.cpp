@@ -106,6 +106,29 @@ TEST_CASE("batch norm kernels: normalize") {
   });
 }
 
+TEST_CASE("batch norm kernels: streamed results are the same") {
+  for_each_isa([](const kernels::KernelTable<float>& table) {
+    Random random(seed());
+    for (const bool per_column : {false, true}) {
+      for (const int64_t length : {16, 48, 80}) {
+        CAPTURE(length);
+        PlaneBlock block{3, 96, length, per_column};
+        const Data x(block, random), coefficients_of(static_cast<size_t>(length), random);
+        const float* c = coefficients_of.f.data();
+        Tensor results[2];
+        for (const bool streamed : {false, true}) {
+          Tensor& y = results[streamed ? 1 : 0];
+          y = Tensor({block.planes, block.stride});
+          block.streamed = streamed;
+          table.batch_norm.normalize(x.f.data(), nullptr, y.data<float>(), block, {c, c, c}, Activation::relu,
+                                     0);
+        }
+        CHECK(std::ranges::equal(results[0].span<float>(), results[1].span<float>()));
+      }
+    }
+  });
+}
+
 TEST_CASE("batch norm kernels: gradients") {
   for_each_block([&](const kernels::KernelTable<float>& table, PlaneBlock block, Random& random) {
     const auto count = static_cast<size_t>(block.per_column ? block.length : 1);

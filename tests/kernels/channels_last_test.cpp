@@ -85,6 +85,32 @@ TEST_CASE("channels_last.product: every height and width of a tile, any places i
   });
 }
 
+TEST_CASE("channels_last.product: streamed results are the same") {
+  for_each_isa([](const KernelTable<float>& table) {
+    Random random(seed());
+    constexpr int64_t depth = 5;
+    const std::vector<int64_t> offsets = {0};
+    for (const int64_t rows : {2, 6, 13, 100}) {
+      for (const int64_t columns : {16, 32, 80}) {
+        CAPTURE(rows);
+        CAPTURE(columns);
+        const auto x = uniform(random, 200 + depth), w = uniform(random, depth * columns);
+        const auto pixels = places(random, rows, 200);
+        std::vector<float> packed(static_cast<size_t>((columns + table.gemm.nr) * depth));
+        table.gemm.pack_b(depth, columns, w.data(), columns, 1, packed.data());
+        Tensor results[2];
+        for (const bool streamed : {false, true}) {
+          Tensor& y = results[streamed ? 1 : 0];
+          y = Tensor({rows, columns + 16});
+          table.channels_last.product({rows, columns, 1, depth, x.data(), pixels.data(), offsets.data(),
+                                       packed.data(), y.data<float>(), columns + 16, nullptr, streamed});
+        }
+        CHECK(std::ranges::equal(results[0].span<float>(), results[1].span<float>()));
+      }
+    }
+  });
+}
+
 TEST_CASE("channels_last windows: max and average at every number of channels") {
   for_each_isa([](const KernelTable<float>& table) {
     const auto& exact = kernels::reference_table<double>();

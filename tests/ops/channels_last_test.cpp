@@ -5,7 +5,9 @@
 #include "graph/edit.hpp"
 #include "support/model_tools.hpp"
 #include "support/op_case.hpp"
+#include "support/random_tensor.hpp"
 #include "support/run_graph.hpp"
+#include "support/run_op.hpp"
 
 namespace pleat {
 
@@ -86,6 +88,43 @@ TEST_CASE("channels-last ops agree with the ops on (N, C, H, W)") {
     REQUIRE(results[0].shape() == results[1].shape());
     CHECK(test::relative_error(results[0], results[1]) < 1e-13);
   }
+}
+
+// A batch is written past the caches, its images by themselves are not.
+void check_large(const ops::Attributes& attributes, const Tensor& x, std::vector<Tensor> others) {
+  const auto run = [&](Tensor part) {
+    std::vector<Tensor*> inputs = {&part};
+    for (Tensor& other : others) inputs.push_back(other.defined() ? &other : nullptr);
+    return test::run_op<float>(attributes, inputs)[0];
+  };
+  const Tensor whole = run(x);
+  REQUIRE(whole.numel() >= kStreamedElements);
+  const int64_t images = x.shape()[0], in = x.numel() / images, out = whole.numel() / images;
+  for (int64_t i = 0; i < images; ++i) {
+    Shape one = x.shape();
+    one[0] = 1;
+    Tensor image(one);
+    std::copy_n(x.data<float>() + i * in, in, image.data<float>());
+    const Tensor alone = run(image);
+    CHECK(std::ranges::equal(alone.span<float>(), whole.span<float>().subspan(static_cast<size_t>(i * out),
+                                                                              static_cast<size_t>(out))));
+  }
+}
+
+TEST_CASE("outputs that leave the caches are the same") {
+  ops::ConvChannelsLast conv;
+  conv.trains = true;
+  check_large(conv, test::random_tensor({4, 256, 256, 5}, 1),
+              {test::random_tensor({16, 5, 1, 1}, 2), {}, {}});
+
+  ops::BatchNorm norm;
+  norm.spatial_dims = 2;
+  norm.channels_last = true;
+  norm.batch_statistics = false;
+  norm.activation = Activation::relu;
+  const auto channels = [](uint64_t seed) { return test::random_tensor({48}, seed, 0.5, 2); };
+  check_large(norm, test::random_tensor({4, 256, 128, 48}, 3),
+              {channels(4), channels(5), channels(6), channels(7), {}, {}});
 }
 
 TEST_CASE("conv_channels_last: a weight that is not constant is an error that names the step") {

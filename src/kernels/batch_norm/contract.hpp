@@ -8,10 +8,11 @@ namespace pleat::kernels {
 
 /// A block of values: value i < length of plane p < planes stands at p * stride + i. Where coefficients are
 /// `per_column`, each i has its own (data whose channels lie side by side: the planes are rows, and i a
-/// column); else the whole block is of one channel, and the coefficient pointers point at one value.
+/// column); else the whole block is of one channel, and the coefficient pointers point at one value. Where it
+/// is `streamed`, results go past the caches, and planes begin at lines (64 bytes) of them.
 struct PlaneBlock {
   int64_t planes = 0, stride = 0, length = 0;
-  bool per_column = false;
+  bool per_column = false, streamed = false;
   int64_t values() const { return planes * length; }
 };
 
@@ -42,7 +43,7 @@ struct BatchNormKernels {
   void (*column_statistics)(const T* x, PlaneBlock block, double* mean, double* m2);
 
   /// y = act(z + residual); residual may be null. x, residual and y share the block's strides. y may be x or
-  /// residual.
+  /// residual, but where it is streamed.
   void (*normalize)(const T* x, const T* residual, T* y, PlaneBlock block, Coefficients<T> coefficients,
                     Activation activation, T alpha);
 

@@ -138,11 +138,12 @@ void normalize(const float* x, const float* residual, float* y, PlaneBlock block
         for_each_vector(block, [&](int64_t offset, int64_t i, auto part) PLEAT_LAMBDA_INLINE {
           Vec v = z(part.load(x + offset), i, part);
           if constexpr (has_residual.value) v = v + part.load(residual + offset);
-          part.store(y + offset, act(v));
+          block.streamed ? part.stream(y + offset, act(v)) : part.store(y + offset, act(v));
         });
       });
     });
   });
+  if (block.streamed) finish_streaming();
 }
 
 // ---- backward

@@ -13,6 +13,7 @@ namespace {
 struct Whole {
   PLEAT_INLINE Vec load(const float* p) const { return kernels::load(p); }
   PLEAT_INLINE void store(float* p, Vec v) const { kernels::store(p, v); }
+  PLEAT_INLINE void stream(float* p, Vec v) const { kernels::stream(p, v); }
   PLEAT_INLINE Vec keep(Vec v) const { return v; }
 };
 
@@ -23,6 +24,7 @@ struct Rest {
   int64_t n;
   PLEAT_INLINE Vec load(const float* p) const { return load_n(p, n); }
   PLEAT_INLINE void store(float* p, Vec v) const { store_n(p, v, n); }
+  PLEAT_INLINE void stream(float* p, Vec v) const { store_n(p, v, n); }
   /// Zero in the lanes past n.
   PLEAT_INLINE Vec keep(Vec v) const {
     return xsimd::select(kernels::load(kLaneNumbers) < Vec(static_cast<float>(n)), v, Vec(0.0f));

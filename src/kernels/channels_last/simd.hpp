@@ -81,6 +81,7 @@ inline void product(const TapProduct<float>& p) {
   if (p.rows == 1) return product_row(p, out);
   const bool activate = out.later;
   out.later = false;
+  out.streamed = p.streamed;
   const int64_t tiles = (p.rows + kGemmRows - 1) / kGemmRows;
   const int64_t depth = p.taps * p.depth, panel = depth * kGemmColumns;
   // The next panel comes from memory while tiles pass by this one, a part of it during each of the first.
@@ -104,6 +105,7 @@ inline void product(const TapProduct<float>& p) {
       }
     }
   }
+  if (p.streamed) finish_streaming();
 }
 
 // ---- Windows

@@ -102,6 +102,7 @@ struct TileOutput {
   int64_t c_stride;
   bool accumulate;
   bool has_epilogue, later;
+  bool streamed;  // whole vectors go past the caches
   const float* row_bias;
   const float* column_bias;
   const float* residual;
@@ -191,6 +192,11 @@ PLEAT_INLINE void finish(Vec (&acc)[Rows][Vecs], const TileOutput& out, int64_t 
     const Vec low(out.low), high(out.high);
     each([&](auto i, auto v)
              PLEAT_LAMBDA_INLINE { acc[i][v] = xsimd::min(high, xsimd::max(low, acc[i][v])); });
+  }
+  if (Full && out.streamed) {
+    each([&](auto i, auto v)
+             PLEAT_LAMBDA_INLINE { stream(out.c + i * out.c_stride + v * kLanes, acc[i][v]); });
+    return;
   }
   each([&](auto i, auto v) PLEAT_LAMBDA_INLINE {
     float* c = out.c + i * out.c_stride + v * kLanes;

@@ -60,10 +60,7 @@ struct DirectConv {
   int64_t column_blocks() const { return divide_up(columns(), block_columns); }
   int64_t bands() const { return divide_up(shape.out[0], band_rows); }
   bool copies_beforehand() const { return copied && column_blocks() > 1; }
-  int64_t read_rows(int64_t rows) const;
-  /// Rows [first, first + rows) of the image, padded.
-  template <class T>
-  void copy_rows(const T* image, int64_t first, int64_t rows, T* to) const;
+  bool streams() const;  // results past the caches
 };
 
 /// Winograd's F(m x m, 3 x 3): fewer multiplications, each rounded a little more. One group, stride and

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "ops/channels_last/algorithms.hpp"
-#include "ops/strided_copy.hpp"
+#include "ops/channels_last/padded_rows.hpp"
 
 namespace pleat {
 namespace {
@@ -9,17 +9,12 @@ namespace {
 constexpr int64_t kTaskPixels = 96;            // fewer would leave weights read too seldom
 constexpr int64_t kBlockElements = 112 << 10;  // of the image, in the second cache
 constexpr int64_t kFewestPixels = 16;
+// Weights that stay in the first cache pass by few pixels at a time: outputs are written line after line.
+constexpr int64_t kFirstCacheWeights = 6 << 10, kFewPixels = 96;
+// Sums of more than so many take longer than memory needs to read, then write their line.
+constexpr int64_t kStreamedSum = 48;
 constexpr int64_t kCopyElements = 64 << 10;
 constexpr int64_t kAveragedElements = 48 << 10;
-
-bool is_padded(const ops::Window& w) {
-  return w.pad_begin[0] > 0 || w.pad_begin[1] > 0 || w.pad_end[0] > 0 || w.pad_end[1] > 0;
-}
-
-int64_t read_columns(const ConvShape& shape) {
-  return (shape.out[1] - 1) * shape.window.stride[1] +
-         (shape.window.kernel[1] - 1) * shape.window.dilation[1] + 1;
-}
 
 }  // namespace
 
@@ -39,7 +34,7 @@ DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attr
   };
   band_rows = std::max<int64_t>(1, shape.out[0]);
   block_columns = round_up(columns(), nr);
-  while (copied && band_rows > 1 && read_rows(band_rows) * row_stride > kCopyElements) {
+  while (copied && band_rows > 1 && read_rows(shape, band_rows) * row_stride > kCopyElements) {
     band_rows = divide_up(band_rows, 2);
   }
   while (global_average && band_rows > 1 && band_rows * shape.out[1] * block_columns > kAveragedElements) {
@@ -56,11 +51,8 @@ DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attr
   }
   const int64_t pixels = std::max<int64_t>(1, band_rows * shape.out[1]);
   block_pixels = std::max(kFewestPixels, kBlockElements / channels / w.stride[0] / w.stride[1]);
+  if (block_columns * taps * depth <= kFirstCacheWeights) block_pixels = std::min(block_pixels, kFewPixels);
   block_pixels = global_average ? pixels : divide_up(pixels, divide_up(pixels, block_pixels));
-}
-
-int64_t DirectConv::read_rows(int64_t rows) const {
-  return (rows - 1) * shape.window.stride[0] + (shape.window.kernel[0] - 1) * shape.window.dilation[0] + 1;
 }
 
 int64_t DirectConv::packed_elements() const {
@@ -74,13 +66,18 @@ Workspace DirectConv::workspace(size_t element) const {
     return static_cast<size_t>(round_up(offsets, 8)) * sizeof(int64_t) +
            static_cast<size_t>(elements) * element;
   };
-  const int64_t images = copies_beforehand() ? shape.batch * read_rows(shape.out[0]) * row_stride : 0;
-  const int64_t band = copied && !copies_beforehand() ? read_rows(band_rows) * row_stride : 0;
+  const int64_t images = copies_beforehand() ? shape.batch * read_rows(shape, shape.out[0]) * row_stride : 0;
+  const int64_t band = copied && !copies_beforehand() ? read_rows(shape, band_rows) * row_stride : 0;
   const int64_t pixels = band_rows * shape.out[1];
   if (!global_average) return {bytes(taps, images), bytes(pixels, band)};
   const int64_t sums = shape.batch * bands() * shape.groups * columns();
   return {bytes(taps + std::max(pixels, bands()), images + sums),
           bytes(pixels, band + pixels * block_columns)};
+}
+
+bool DirectConv::streams() const {
+  return !global_average && shape.groups == 1 && taps * depth <= kStreamedSum &&
+         shape.batch * shape.out_plane() * columns() >= kStreamedElements;
 }
 
 template <class T>
@@ -100,35 +97,12 @@ void DirectConv::pack(const kernels::KernelTable<T>& kernels, const FilterView<T
 }
 
 template <class T>
-void DirectConv::copy_rows(const T* image, int64_t first, int64_t rows, T* to) const {
-  const int64_t channels = shape.groups * shape.in_channels, width = read_columns(shape);
-  const int64_t pad = shape.window.pad_begin[1], cut = std::max<int64_t>(0, -pad);
-  const int64_t left = std::min(width, std::max<int64_t>(0, pad));
-  const int64_t inside = std::min(width - left, shape.in[1] - cut);
-  for (int64_t r = 0; r < rows; ++r, to += row_stride) {
-    const int64_t row = first + r - shape.window.pad_begin[0];
-    if (row < 0 || row >= shape.in[0]) {
-      std::fill(to, to + row_stride, T(0));
-      continue;
-    }
-    T* const begin = to + left * channels;
-    std::fill(to, begin, T(0));
-    if (planar) {
-      interleave(channels, inside, shape.in_plane(), image + row * shape.in[1] + cut, begin);
-    } else {
-      const T* from = image + (row * shape.in[1] + cut) * channels;
-      std::copy(from, from + inside * channels, begin);
-    }
-    std::fill(begin + inside * channels, to + row_stride, T(0));
-  }
-}
-
-template <class T>
 void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
   const ops::Window& w = shape.window;
   const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * columns();
   const int64_t blocks = column_blocks(), band_pixels = band_rows * shape.out[1];
-  const int64_t all_rows = read_rows(shape.out[0]), image_size = shape.in_plane() * channels;
+  const int64_t all_rows = read_rows(shape, shape.out[0]), image_size = shape.in_plane() * channels;
+  const bool streamed = streams() && o.epilogue.activation == Activation::none && begins_lines(o.y, outputs);
   auto* const offsets = context.template workspace<int64_t>();
   auto* const averaged = offsets + taps;  // offsets of what is averaged
   const int64_t most_averaged = global_average ? std::max(band_pixels, bands()) : 0;
@@ -141,7 +115,8 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
   if (copies_beforehand()) {
     parallel_for(shape.batch * all_rows, grain_for(row_stride / 8), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        copy_rows(o.x + i / all_rows * image_size, i % all_rows, 1, copies + i * row_stride);
+        copy_padded_rows(shape, planar, o.x + i / all_rows * image_size, i % all_rows, 1,
+                         copies + i * row_stride);
       }
     });
   }
@@ -152,7 +127,7 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
       return o.x + image * image_size + (top - w.pad_begin[0]) * row_stride - w.pad_begin[1] * channels;
     }
     if (copies_beforehand()) return copies + (image * all_rows + top) * row_stride;
-    copy_rows(o.x + image * image_size, top, read_rows(rows), band);
+    copy_padded_rows(shape, planar, o.x + image * image_size, top, read_rows(shape, rows), band);
     return band;
   };
   for (int64_t p = 0; global_average && p < band_pixels; ++p) averaged[p] = p * block_columns;
@@ -161,7 +136,8 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
       shape.batch * bands() * blocks * shape.groups, grain_for(work), [&](int64_t begin, int64_t end) {
         auto* const pixels = context.template worker_workspace<int64_t>();
         auto* const band = reinterpret_cast<T*>(pixels + round_up(band_pixels, 8));
-        T* const results = band + (copied && !copies_beforehand() ? read_rows(band_rows) * row_stride : 0);
+        T* const results =
+            band + (copied && !copies_beforehand() ? read_rows(shape, band_rows) * row_stride : 0);
         for (int64_t p = 0; p < band_pixels; ++p) {
           pixels[p] = p / shape.out[1] * w.stride[0] * row_stride + p % shape.out[1] * w.stride[1] * channels;
         }
@@ -188,7 +164,8 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
                  .weights = o.packed + (group * round_up(columns(), nr) + column) * taps * depth,
                  .y = global_average ? results : o.y + (first + p) * outputs + channel,
                  .y_stride = global_average ? block_columns : outputs,
-                 .epilogue = &e});
+                 .epilogue = &e,
+                 .streamed = streamed});
           }
           if (global_average) {
             context.kernels.channels_last.average(

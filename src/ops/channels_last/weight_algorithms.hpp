@@ -30,17 +30,56 @@ void add_parts(T* sums, int64_t elements, int64_t parts, int64_t stride) {
   });
 }
 
-/// A matrix product for each tap of the window, over pixels in panels. Of few channels, all taps are joined
-/// to one of as many. Pixels are packed a chunk at a time, then multiplied, blocks of the matrices side by
-/// side; where the matrices are small, parts of the pixels side by side, each with sums of its own.
+/// Sums (groups, taps, in, out) in the weight's order, (groups, out, in, taps).
+template <class T>
+void order_weight(const ConvShape& shape, const T* sums, T* dw) {
+  const int64_t size = shape.kernel_size(), ins = shape.in_channels, outs = shape.out_channels;
+  const int64_t blocks = divide_up(outs, kFinishColumns);
+  parallel_for(shape.groups * blocks, grain_for(ins * size * kFinishColumns),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) {
+                   const int64_t group = i / blocks, out = i % blocks * kFinishColumns;
+                   const T* from = sums + group * size * ins * outs + out;
+                   T* const to = dw + (group * outs + out) * ins * size;
+                   for (int64_t c = 0; c < ins; ++c) {
+                     for (int64_t t = 0; t < size; ++t) {
+                       const T* row = from + (t * ins + c) * outs;
+                       for (int64_t j = 0; j < std::min(kFinishColumns, outs - out); ++j) {
+                         to[(j * ins + c) * size + t] = row[j];
+                       }
+                     }
+                   }
+                 }
+               });
+}
+
+/// The output pixels in units of at most some hundred: of a product of pixels, the panel of dy stays in the
+/// first cache. A unit is some rows of an image, or some images.
+class PixelUnits {
+ public:
+  struct Unit {
+    int64_t image, images, row, rows, pixels;
+  };
+
+  explicit PixelUnits(const ConvShape& shape);
+  int64_t count() const { return divide_up(batch_, images_) * row_units_; }
+  /// The most of any unit.
+  int64_t rows() const { return rows_; }
+  int64_t pixels() const { return images_ * rows_ * width_; }
+  Unit operator[](int64_t i) const;
+
+ private:
+  int64_t batch_, height_, width_;
+  int64_t images_, rows_, row_units_;
+};
+
+/// A matrix product for each tap of the window, over pixels in panels: a chunk of pixels is packed, then
+/// multiplied, blocks of the matrices side by side.
 struct DirectWeightGradient {
   ConvShape shape;
   int64_t mr, nr;
-  bool joined;
-  int64_t taps, depth;                        ///< see joined
-  int64_t unit_images, unit_rows, row_units;  ///< a unit: some rows of an image, or some images
-  bool transposed;                            ///< sums (out, depth)
-  int64_t parts;                              ///< with sums of their own; 1: chunks
+  int64_t taps, depth;
+  PixelUnits units;
   int64_t chunk_units, block_in, block_out;
 
   DirectWeightGradient(const ConvShape& shape, int64_t mr, int64_t nr);
@@ -49,42 +88,53 @@ struct DirectWeightGradient {
   void run(const Context<T>& context, const WeightOperands<T>& operands) const;
 
  private:
-  struct Unit {
-    int64_t image, images, row, rows, pixels;
-  };
-  int64_t units() const { return divide_up(shape.batch, unit_images) * row_units; }
-  Unit unit(int64_t i) const;
-  int64_t unit_pixels() const { return unit_images * unit_rows * shape.out[1]; }
   int64_t outs() const { return shape.out_channels; }
   // Panels of a unit: of x for each group and tap, of dy for each group.
-  int64_t x_panel() const { return unit_pixels() * round_up(depth, mr); }
-  int64_t dy_panel() const { return unit_pixels() * round_up(outs(), nr); }
+  int64_t x_panel() const { return units.pixels() * round_up(depth, mr); }
+  int64_t dy_panel() const { return units.pixels() * round_up(outs(), nr); }
   int64_t unit_elements() const { return shape.groups * (taps * x_panel() + dy_panel()); }
-  int64_t sum_elements() const { return shape.groups * taps * depth * outs(); }
+  int64_t sum_elements() const { return round_up(shape.groups * taps * depth * outs(), 16); }
+  void places_of(const PixelUnits::Unit& unit, int64_t tap, int64_t* places) const;
+  template <class T>
+  void pack(const Context<T>& context, const WeightOperands<T>& operands, const PixelUnits::Unit& unit,
+            int64_t side, T* panels) const;
+};
+
+/// For weights so small that every part of the pixels has sums of its own: parts go side by side. Products
+/// read x where it lies, or where the window is more than a pixel, from a unit's rows, padded; the taps of a
+/// row that are neighbours there count as one. dy is packed.
+struct PartedWeightGradient {
+  ConvShape shape;
+  int64_t nr;
+  int64_t taps, depth;
+  PixelUnits units;
+  int64_t parts;
+  bool transposed;  ///< of one pixel: dy is read where it lies, and x packed
+
+  PartedWeightGradient(const ConvShape& shape, int64_t mr, int64_t nr);
+  static bool fits(const ConvShape& shape);
+  Workspace workspace(size_t element) const;
+  template <class T>
+  void run(const Context<T>& context, const WeightOperands<T>& operands) const;
+
+ private:
+  int64_t outs() const { return shape.out_channels; }
+  int64_t sum_elements() const { return taps * depth * outs(); }
   int64_t sum_stride() const { return round_up(sum_elements(), 16); }
-  int64_t joined_elements() const { return joined ? round_up(unit_pixels() * depth, 16) : 0; }
-  bool in_parts() const { return parts > 1; }
-  /// Pointwise: the pixels of x are those of dy.
-  bool reads_in_place() const {
-    const ops::Window& w = shape.window;
-    constexpr std::array<int64_t, 2> one = {1, 1}, none = {0, 0};
-    return w.kernel == one && w.stride == one && w.pad_begin == none && w.pad_end == none;
-  }
+  bool one_pixel() const;
+  // Rows of dy that make one product, and pixels of it from row to row, zeros among them.
+  int64_t product_rows(int64_t rows) const { return one_stride() ? rows : 1; }
+  int64_t row_pixels() const;
+  bool one_stride() const { return shape.window.stride == std::array<int64_t, 2>{1, 1}; }
+  int64_t copied_elements() const;
   template <class T>
-  void multiply_in_place(const Context<T>& context, const WeightOperands<T>& operands, const Unit& unit,
-                         T* panels, T* sums, bool accumulate) const;
+  void add_pixels(const Context<T>& context, const WeightOperands<T>& operands, const PixelUnits::Unit& unit,
+                  T* panels, T* sums, bool accumulate) const;
   template <class T>
-  void run_parts(const Context<T>& context, const WeightOperands<T>& operands) const;
+  void add_windows(const Context<T>& context, const WeightOperands<T>& operands, const PixelUnits::Unit& unit,
+                   T* memory, T* sums, bool accumulate) const;
   template <class T>
-  void run_chunks(const Context<T>& context, const WeightOperands<T>& operands) const;
-  void places_of(const Unit& unit, int64_t tap, int64_t* places) const;
-  template <class T>
-  void join_taps(const Unit& unit, const T* x, int64_t* places, T* rows) const;
-  template <class T>
-  void pack(const Context<T>& context, const WeightOperands<T>& operands, const Unit& unit, int64_t side,
-            T* panels) const;
-  template <class T>
-  void finish(const T* sums, T* dw) const;
+  int64_t pack_rows(const Context<T>& context, const T* dy, int64_t rows, T* panels) const;
 };
 
 /// The transpose of Winograd's convolution: of each element, the matrix product of x's transformed tiles and

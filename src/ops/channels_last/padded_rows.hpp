@@ -1,0 +1,53 @@
+#pragma once
+
+#include <algorithm>
+
+#include "ops/channels_last/geometry.hpp"
+#include "ops/strided_copy.hpp"
+
+namespace pleat {
+
+// What the windows of a channels-last image read, padding included.
+
+inline bool is_padded(const ops::Window& w) {
+  return w.pad_begin[0] > 0 || w.pad_begin[1] > 0 || w.pad_end[0] > 0 || w.pad_end[1] > 0;
+}
+
+/// Rows that `outputs` neighbouring rows of outputs read, and columns that all columns of outputs do.
+inline int64_t read_rows(const ConvShape& shape, int64_t outputs) {
+  const ops::Window& w = shape.window;
+  return (outputs - 1) * w.stride[0] + (w.kernel[0] - 1) * w.dilation[0] + 1;
+}
+inline int64_t read_columns(const ConvShape& shape) {
+  const ops::Window& w = shape.window;
+  return (shape.out[1] - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
+}
+
+/// Rows [first, first + rows) of the padded image, read_columns(shape) pixels each. Planar: the image is
+/// (C, H, W).
+template <class T>
+void copy_padded_rows(const ConvShape& shape, bool planar, const T* image, int64_t first, int64_t rows,
+                      T* to) {
+  const int64_t channels = shape.groups * shape.in_channels, width = read_columns(shape);
+  const int64_t pad = shape.window.pad_begin[1], cut = std::max<int64_t>(0, -pad);
+  const int64_t left = std::min(width, std::max<int64_t>(0, pad));
+  const int64_t inside = std::min(width - left, shape.in[1] - cut), row_size = width * channels;
+  for (int64_t r = 0; r < rows; ++r, to += row_size) {
+    const int64_t row = first + r - shape.window.pad_begin[0];
+    if (row < 0 || row >= shape.in[0]) {
+      std::fill(to, to + row_size, T(0));
+      continue;
+    }
+    T* const begin = to + left * channels;
+    std::fill(to, begin, T(0));
+    if (planar) {
+      interleave(channels, inside, shape.in_plane(), image + row * shape.in[1] + cut, begin);
+    } else {
+      const T* from = image + (row * shape.in[1] + cut) * channels;
+      std::copy(from, from + inside * channels, begin);
+    }
+    std::fill(begin + inside * channels, to + row_size, T(0));
+  }
+}
+
+}  // namespace pleat
