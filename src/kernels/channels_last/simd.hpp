@@ -75,6 +75,17 @@ inline void product_row(const TapProduct<float>& p, const TileOutput& out) {
   }
 }
 
+/// Asks for the residual's lines of rows [i, i + kGemmRows) of a panel, or of the next panel's first.
+PLEAT_INLINE void prefetch_residual(const TapProduct<float>& p, int64_t i, int64_t j) {
+  if (i >= p.rows) {
+    i = 0;
+    j += kGemmColumns;
+  }
+  const Epilogue<float>& e = *p.epilogue;
+  const int64_t end = i + kGemmRows < p.rows ? i + kGemmRows : p.rows;
+  for (; i < end; ++i) __builtin_prefetch(e.residual + i * e.residual_stride + j);
+}
+
 inline void product(const TapProduct<float>& p) {
   constexpr std::make_integer_sequence<int, kGemmRows> all_rows;
   TileOutput out = tile_output(p.y, p.y_stride, false, p.epilogue);
@@ -95,6 +106,7 @@ inline void product(const TapProduct<float>& p) {
       const int64_t end = (tile + 1) * p.rows / tiles;
       const auto kernel =
           columns > kLanes ? product_kernel<2>(end - i, all_rows) : product_kernel<1>(end - i, all_rows);
+      if (out.residual != nullptr) prefetch_residual(p, end, j);
       const Ahead next = tile < ahead ? Ahead{w + panel + tile * depth * step, step} : Ahead{w, 0};
       kernel(p, p.pixels + i, w, next, at(out, i, j), columns);
       i = end;
