@@ -11,8 +11,8 @@ Matrix products (--gemm M,N,K: y = x W^T, x of M x K, W of N x K), Pleat's by ke
   onednn       benchdnn, where it is on the PATH; W packed beforehand, and so is Pleat's; its average time
 
 A round measures Pleat, then each peer, in processes of their own, so that a machine's drift meets all alike. A ratio
-is a peer's time over Pleat's in the same round: above 1 Pleat is faster. Quoted are the median over the rounds and the
-range.
+is a peer's time over Pleat's in the same round, each the median of its runs: above 1 Pleat is faster. Quoted are the
+median over the rounds and the range; and of the single fastest run of each side, which a busy machine disturbs least.
 """
 
 import argparse
@@ -82,27 +82,27 @@ class Case:
         size = ["--size", self.args.size] if self.args.size else []
         return size + (["--train"] if self.args.train else [])
 
-    def pleat_us(self, peer):
+    def pleat_times(self, peer):
         args = self.args
         if not self.gemm:
             command = [args.pleat, "bench", self.name, "--batch", self.batch, "--threads", self.threads]
             command += ["--seconds", args.seconds, "--json", *self.options()]
-            return run_json(command, self.environment)["median_us"]
+            return run_json(command, self.environment)
         sizes = "m:{}/n:{}/k:{}".format(*self.gemm)
         time = "/real_time" if self.threads > 1 else ""
         case = f"^gemm_bench/{GEMM_OF_PLEAT[peer]}/{sizes}/threads:{self.threads}{time}$"
         command = [args.kernels_bench, f"--benchmark_filter={case}", f"--benchmark_min_time={args.seconds}"]
         found = run_json(command + ["--benchmark_format=json"], self.environment)["benchmarks"]
         unit = {"ns": 1e-3, "us": 1, "ms": 1e3}[found[0]["time_unit"]]
-        return found[0]["real_time"] * unit
+        return {"median_us": found[0]["real_time"] * unit}
 
-    def peer_us(self, peer):
+    def peer_times(self, peer):
         command = [*self.peers()[peer], "--threads", self.threads, "--seconds", self.args.seconds]
         if self.gemm:
             command += ["--gemm", ",".join(map(str, self.gemm))]
         else:
             command += ["--network", self.name, "--batch", self.batch, *self.options()]
-        return run_json(command, self.environment)["median_us"]
+        return run_json(command, self.environment)
 
 
 def installed(peers, environment):
@@ -116,6 +116,11 @@ def installed(peers, environment):
     return versions, missing
 
 
+def fastest(times):
+    """The fastest run, of programs that tell single ones; else their average."""
+    return times.get("min_us", times["median_us"])
+
+
 def measure(case, peers, rounds, skipped):
     """One result for each peer that can run the case."""
     times = {peer: [] for peer in peers}
@@ -125,23 +130,28 @@ def measure(case, peers, rounds, skipped):
             kind = peer if case.gemm else ""
             try:
                 if kind not in ours:
-                    ours[kind] = case.pleat_us(peer)
-                times[peer].append((ours[kind], case.peer_us(peer)))
+                    ours[kind] = case.pleat_times(peer)
+                times[peer].append((ours[kind], case.peer_times(peer)))
             except Skipped as reason:
                 del times[peer]
                 skipped.append({**case.facts(), "peer": peer, "reason": str(reason)})
     results = []
     for peer, pairs in times.items():
-        ratios = [theirs / ours for ours, theirs in pairs]
+        ours, theirs = ([side["median_us"] for side in sides] for sides in zip(*pairs))
+        best_ours, best_theirs = (min(map(fastest, sides)) for sides in zip(*pairs))
+        ratios = [their_time / our_time for our_time, their_time in zip(ours, theirs)]
         results.append(
             {
                 **case.facts(),
                 "peer": peer,
-                "pleat_us": statistics.median(ours for ours, _ in pairs),
-                "peer_us": statistics.median(theirs for _, theirs in pairs),
+                "pleat_us": statistics.median(ours),
+                "peer_us": statistics.median(theirs),
                 "ratio": statistics.median(ratios),
                 "ratio_min": min(ratios),
                 "ratio_max": max(ratios),
+                "pleat_best_us": best_ours,
+                "peer_best_us": best_theirs,
+                "best_ratio": best_theirs / best_ours,
             }
         )
     return results
@@ -155,14 +165,14 @@ def cpu_name():
     return found.group(1).strip() if found else platform.processor() or platform.machine()
 
 
-ROW = "{:<32} {:>5} {:>7}  {:<12} {:>12} {:>12} {:>10}  {}"
+ROW = "{:<32} {:>5} {:>7}  {:<12} {:>12} {:>12} {:>10}  {:<10} {:>6}"
 
 
 def print_row(out, result):
     spread = f"{result['ratio_min']:.2f}..{result['ratio_max']:.2f}"
     numbers = [f"{result['pleat_us']:.1f}", f"{result['peer_us']:.1f}", f"{result['ratio']:.2f}"]
     row = [result[key] for key in ("network", "batch", "threads", "peer")]
-    print(ROW.format(*row, *numbers, spread), file=out, flush=True)
+    print(ROW.format(*row, *numbers, spread, f"{result['best_ratio']:.2f}"), file=out, flush=True)
 
 
 def whole_numbers(text):
@@ -224,7 +234,8 @@ def main():
         print(f"{name} {version}", file=out)
     for name, reason in missing.items():
         print(f"{name}: not measured: {reason}", file=out)
-    print(ROW.format("network", "batch", "threads", "peer", "pleat us", "peer us", "peer/pleat", "range"), file=out)
+    head = ("network", "batch", "threads", "peer", "pleat us", "peer us", "peer/pleat", "range", "best")
+    print(ROW.format(*head), file=out)
     cases = [Case(args, environment, *what) for what in itertools.product(args.networks, args.batch, args.threads)]
     for sizes, threads in itertools.product(args.gemm, args.threads):
         cases.append(Case(args, environment, "gemm {}x{}x{}".format(*sizes), sizes[0], threads, sizes))

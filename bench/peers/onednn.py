@@ -1,6 +1,6 @@
 """oneDNN by its own benchdnn: {"median_us": ...} of y = x W^T, or with --probe whether it is there.
 
-W is in oneDNN's own layout; the time is benchdnn's average.
+W is in oneDNN's own layout; the time is benchdnn's average: single ones it does not tell.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""PyTorch on the CPU, eager: {"median_us": ...} of a network of that name, or with --probe the version. With --train
-of a training step (cross entropy, SGD with momentum), in the faster of the two layouts of images."""
+"""PyTorch on the CPU, eager: {"median_us": ..., "min_us": ...} of a network of that name, or with --probe the version.
+With --train of a training step (cross entropy, SGD with momentum), in the faster of the two layouts of images."""
 
-from timing import fail, median_us, options, report
+from timing import fail, options, report, times_us
 
 try:
     import torch
@@ -21,14 +21,14 @@ def training_step(network, inputs, labels):
     return step
 
 
-def training_us(build, inputs, labels, seconds):
+def training_times(build, inputs, labels, seconds):
     layouts = [torch.contiguous_format] + ([torch.channels_last] if inputs.dim() == 4 else [])
     times = []
     for layout in layouts:
         network = build().train().to(memory_format=layout)
         step = training_step(network, inputs.contiguous(memory_format=layout), labels)
-        times.append(median_us(step, seconds / len(layouts)))
-    return min(times)
+        times.append(times_us(step, seconds / len(layouts)))
+    return min(times, key=lambda layout: layout["median_us"])
 
 
 args = options()
@@ -43,8 +43,8 @@ else:
     inputs = torch.randn(args.batch, *item)
     if args.train:
         labels = torch.randint(classes, (args.batch,))
-        report(median_us=training_us(build, inputs, labels, args.seconds))
+        report(**training_times(build, inputs, labels, args.seconds))
     else:
         network = build().eval()
         with torch.inference_mode():
-            report(median_us=median_us(lambda: network(inputs), args.seconds))
+            report(**times_us(lambda: network(inputs), args.seconds))

@@ -24,7 +24,8 @@ else:
     pathlib.Path(__file__ + ".arguments").write_text(" ".join(sys.argv))
     file.write_text(str(calls + 1))
     print("some text")
-    print(json.dumps(dict(median_us={times}[calls])))
+    time = {times}[calls]
+    print(json.dumps(dict(median_us=time, min_us=0.5 * time + 1)))
 """
 
 
@@ -54,11 +55,12 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(printed["peers"], {"onnxruntime": "1.2"})
         [result] = printed["results"]
         self.assertEqual(result, {"network": "net", "batch": 1, "threads": 1, "peer": "onnxruntime", "pleat_us": 20,
-                                  "peer_us": 20, "ratio": 2, "ratio_min": 1, "ratio_max": 4})
+                                  "peer_us": 20, "ratio": 2, "ratio_min": 1, "ratio_max": 4, "pleat_best_us": 6,
+                                  "peer_best_us": 11, "best_ratio": 11 / 6})
         [skipped] = printed["skipped"]
         self.assertEqual((skipped["network"], skipped["reason"]), ("broken", "broken.onnx is no network"))
         self.assertTrue(printed["cpu"])
-        self.assertRegex(done.stderr, r"net +1 +1 +onnxruntime +20.0 +20.0 +2.00 +1.00..4.00")
+        self.assertRegex(done.stderr, r"net +1 +1 +onnxruntime +20.0 +20.0 +2.00 +1.00..4.00 +1.83")
 
     def test_every_batch_and_number_of_threads(self):
         pleat = self.program("pleat", [10] * 4)

@@ -96,10 +96,10 @@ std::vector<OpCase> channels_last_cases() {
       conv_case({2, 7, 7, 16}, 200, 1, {.average = true}),
       conv_case({1, 6, 5, 6}, 8, 3, {.groups = 2, .average = true}),
       // Winograd: whole tiles and cut ones, few and many; and the same sums without it.
-      conv_case({1, 8, 8, 24}, 24, 3, {.pad = 1}),
-      conv_case({2, 13, 11, 33}, 35, 3, {.pad = 1, .residual = true, .activation = Activation::relu}),
-      conv_case({2, 13, 11, 33}, 35, 3, {.pad = 1, .residual = true, .precise = true}),
-      conv_case({1, 9, 15, 40}, 24, 3, {.residual = true, .activation = Activation::silu}),
+      conv_case({1, 8, 8, 16}, 16, 3, {.pad = 1}),
+      conv_case({2, 13, 11, 17}, 35, 3, {.pad = 1, .residual = true, .activation = Activation::relu}),
+      conv_case({2, 13, 11, 17}, 35, 3, {.pad = 1, .residual = true, .precise = true}),
+      conv_case({1, 9, 15, 40}, 16, 3, {.residual = true, .activation = Activation::silu}),
       conv_case({1, 5, 6, 24}, 24, 3, {.pad = 2, .more_pad_end = 1}),
       conv_case({1, 14, 14, 64}, 192, 3, {.pad = 1, .residual = true}),
       conv_case({5, 28, 28, 32}, 32, 3, {.pad = 1}),
@@ -120,7 +120,7 @@ std::vector<OpCase> channels_last_cases() {
   for (const Activation activation : {Activation::relu6, Activation::leaky_relu, Activation::sigmoid,
                                       Activation::hardswish, Activation::tanh}) {
     cases.push_back(conv_case({1, 5, 6, 7}, 18, 3, {.pad = 1, .activation = activation}));
-    cases.push_back(conv_case({1, 6, 6, 24}, 24, 3, {.pad = 1, .residual = true, .activation = activation}));
+    cases.push_back(conv_case({1, 6, 6, 18}, 18, 3, {.pad = 1, .residual = true, .activation = activation}));
     cases.push_back(conv_case({1, 5, 6, 18}, 18, 3, {.groups = 18, .pad = 1, .activation = activation}));
   }
   // Trained: every algorithm of the convolution, of its input's gradient and of its weight's.

@@ -9,7 +9,7 @@ namespace {
 // the products, in and out.
 constexpr double kByte = 2, kTransformed = 10;
 // Fewer channels leave the transforms longer than the products.
-constexpr int64_t kWinogradChannels = 24;
+constexpr int64_t kWinogradChannels = 16;
 
 // `passes`: how often the weights go to or come from memory.
 double direct_cost(const ConvShape& s, double passes) {

@@ -51,7 +51,8 @@ DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attr
   }
   const int64_t pixels = std::max<int64_t>(1, band_rows * shape.out[1]);
   block_pixels = std::max(kFewestPixels, kBlockElements / channels / w.stride[0] / w.stride[1]);
-  if (block_columns * taps * depth <= kFirstCacheWeights) block_pixels = std::min(block_pixels, kFewPixels);
+  if (block_columns > nr && block_columns * taps * depth <= kFirstCacheWeights)
+    block_pixels = std::min(block_pixels, kFewPixels);
   block_pixels = global_average ? pixels : divide_up(pixels, divide_up(pixels, block_pixels));
 }
 
