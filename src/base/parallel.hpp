@@ -28,6 +28,9 @@ class FunctionRef<R(Args...)> {
 /// Elementary operations (about 1 ns each) below which a task is not worth its cost.
 inline constexpr int64_t kTaskWork = 16384;
 
+/// Elements of a task that only moves or adds them, some in each instruction.
+inline constexpr int64_t kTaskElements = 4 * kTaskWork;
+
 /// How many items make a task, where one item costs `work_per_item` elementary operations.
 constexpr int64_t grain_for(int64_t work_per_item) {
   return work_per_item >= kTaskWork ? 1 : kTaskWork / (work_per_item < 1 ? 1 : work_per_item);

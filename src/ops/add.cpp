@@ -25,7 +25,7 @@ struct AddOp {
   static void run(const Attributes&, const Context<T>& context) {
     const T *a = context.in(0), *b = context.in(1);
     T* y = context.out(0);
-    parallel_for(context.in_shape(0).numel(), grain_for(1), [&](int64_t begin, int64_t end) {
+    parallel_for(context.in_shape(0).numel(), kTaskElements, [&](int64_t begin, int64_t end) {
       context.kernels.elementwise.add(end - begin, a + begin, b + begin, y + begin);
     });
   }

@@ -21,7 +21,7 @@ bool is_logic(Kind kind) {
 bool gives_boolean(Kind kind) {
   return kind >= Kind::equal;
 }
-// About how many elementary operations one result takes.
+// How many times as long as an addition one result takes.
 int64_t cost_of(Kind kind) {
   return kind == Kind::pow || kind == Kind::mod || kind == Kind::fmod ? 16 : 1;
 }
@@ -40,7 +40,7 @@ void apply(const Operands& operands, int64_t cost, const F& f) {
   const A* const a0 = static_cast<const A*>(operands.a);
   const B* const b0 = static_cast<const B*>(operands.b);
   Y* const y0 = static_cast<Y*>(operands.y);
-  parallel_for(operands.y_shape.numel(), grain_for(cost), [&](int64_t begin, int64_t end) {
+  parallel_for(operands.y_shape.numel(), kTaskElements / cost, [&](int64_t begin, int64_t end) {
     rows.for_each(begin, end, [&](int64_t at, int64_t n, const auto& from) {
       const A* a = a0 + from[0];
       const B* b = b0 + from[1];

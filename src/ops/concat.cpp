@@ -30,7 +30,7 @@ struct ConcatOp {
     const int64_t row = shape[dim] * inner;
     auto* y = context.template out<std::byte>(0);
     // Bytes [begin, end) of y: the parts of the inputs' rows among them.
-    parallel_for(shape.product(0, dim) * row, grain_for(1) * 4, [&](int64_t begin, int64_t end) {
+    parallel_for(shape.product(0, dim) * row, kTaskElements, [&](int64_t begin, int64_t end) {
       for (int64_t at = begin; at < end;) {
         const int64_t o = at / row;
         int64_t first = o * row;  // of the current input's part in y

@@ -5,7 +5,7 @@
 
 #include "base/format.hpp"
 #include "ops/channels_last/algorithms.hpp"
-#include "ops/window.hpp"
+#include "ops/channels_last/padded_rows.hpp"
 
 namespace pleat {
 namespace {
@@ -45,13 +45,10 @@ struct ExpandDepthwise {
   }
   int64_t last_row(int64_t first, int64_t count) const {
     const ops::Window& w = shape().window;
-    const int64_t end = (first + count - 1) * w.stride[0] - w.pad_begin[0] + extent(w, 0);
+    const int64_t end = first * w.stride[0] - w.pad_begin[0] + pleat::read_rows(shape(), count);
     return std::clamp<int64_t>(end, first_row(first), shape().in[0]);
   }
-  int64_t read_rows(int64_t count) const {
-    const ops::Window& w = shape().window;
-    return std::min(shape().in[0], (count - 1) * w.stride[0] + extent(w, 0));
-  }
+  int64_t read_rows(int64_t count) const { return std::min(shape().in[0], pleat::read_rows(shape(), count)); }
 
  private:
   // Rows that two bands share are made twice: channels are cut first.

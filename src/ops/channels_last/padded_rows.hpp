@@ -4,6 +4,7 @@
 
 #include "ops/channels_last/geometry.hpp"
 #include "ops/strided_copy.hpp"
+#include "ops/window.hpp"
 
 namespace pleat {
 
@@ -15,12 +16,10 @@ inline bool is_padded(const ops::Window& w) {
 
 /// Rows that `outputs` neighbouring rows of outputs read, and columns that all columns of outputs do.
 inline int64_t read_rows(const ConvShape& shape, int64_t outputs) {
-  const ops::Window& w = shape.window;
-  return (outputs - 1) * w.stride[0] + (w.kernel[0] - 1) * w.dilation[0] + 1;
+  return (outputs - 1) * shape.window.stride[0] + extent(shape.window, 0);
 }
 inline int64_t read_columns(const ConvShape& shape) {
-  const ops::Window& w = shape.window;
-  return (shape.out[1] - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
+  return (shape.out[1] - 1) * shape.window.stride[1] + extent(shape.window, 1);
 }
 
 /// Rows [first, first + rows) of the padded image, read_columns(shape) pixels each. Planar: the image is

@@ -64,11 +64,11 @@ struct AvgPoolChannelsLastOp {
   }
 };
 
-// The mean over a plane is the average of a window as large.
+// The mean over a plane is the average of a window as large; of a large plane, chunks are summed first.
 struct GlobalAvgPoolChannelsLastOp {
   using Attributes = ops::GlobalAvgPoolChannelsLast;
   static constexpr std::string_view name = "global_avg_pool_channels_last";
-  static constexpr int64_t kChannels = 32;  // of a task
+  static constexpr int64_t kChannels = 32, kPixels = 1024;  // of a task
 
   static std::vector<ValueType> infer(const Attributes&, const InputTypes& in) {
     const Shape& x = in[0]->shape;
@@ -77,24 +77,41 @@ struct GlobalAvgPoolChannelsLastOp {
     }
     return {{in[0]->dtype, {x[0], 1, 1, x[3]}}};
   }
-  static Workspace workspace(const Attributes&, const InputTypes& in, DType) {
-    return {static_cast<size_t>(in[0]->shape.product(1, 3)) * sizeof(int64_t), 0};
+  static int64_t chunks(const Shape& x) { return divide_up(x.product(1, 3), kPixels); }
+  // Offsets of the pixels, then of the chunks; then the chunks' sums.
+  static Workspace workspace(const Attributes&, const InputTypes& in, DType compute) {
+    const Shape& x = in[0]->shape;
+    const int64_t sums = chunks(x) > 1 ? x[0] * chunks(x) * x[3] : 0;
+    return {static_cast<size_t>(x.product(1, 3) + chunks(x)) * sizeof(int64_t) +
+                static_cast<size_t>(sums) * size_of(compute),
+            0};
   }
   template <class T>
   static void run(const Attributes&, const Context<T>& context) {
     const Shape& x = context.in_shape(0);
     const int64_t pixels = x.product(1, 3), channels = x[3], blocks = divide_up(channels, kChannels);
+    const int64_t parts = chunks(x);
     auto* const offsets = context.template workspace<int64_t>();
+    auto* const part_offsets = offsets + pixels;
     for (int64_t p = 0; p < pixels; ++p) offsets[p] = p * channels;
-    parallel_for(x[0] * blocks, grain_for(pixels * kChannels / 8), [&](int64_t begin, int64_t end) {
+    for (int64_t k = 0; k < parts; ++k) part_offsets[k] = k * channels;
+    T* const sums = parts > 1 ? reinterpret_cast<T*>(part_offsets + parts) : context.out(0);
+    const T share = T(1) / static_cast<T>(pixels);
+    const int64_t work = pixels / parts * kChannels / 8;
+    parallel_for(x[0] * parts * blocks, grain_for(work), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t image = i / blocks, c = i % blocks * kChannels;
+        const int64_t c = i % blocks * kChannels, part = i / blocks;
+        const int64_t image = part / parts, k = part % parts, first = k * pixels / parts;
         context.kernels.channels_last.average(
-            {1, std::min(kChannels, channels - c), pixels, context.in(0) + image * pixels * channels + c,
-             channels, offsets, context.out(0) + image * channels + c, channels},
-            T(1) / static_cast<T>(pixels));
+            {1, std::min(kChannels, channels - c), (k + 1) * pixels / parts - first,
+             context.in(0) + (image * pixels + first) * channels + c, channels, offsets,
+             sums + part * channels + c, channels},
+            parts > 1 ? T(1) : share);
       }
     });
+    if (parts == 1) return;
+    context.kernels.channels_last.average(
+        {x[0], channels, parts, sums, parts * channels, part_offsets, context.out(0), channels}, share);
   }
   static void gradient(const Attributes&, GradientScope& scope) {
     scope.set_input_gradient(0, scope.emit(ops::GlobalAvgPoolChannelsLastGradient{},
