@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "ops/channels_last/algorithms.hpp"
+#include "ops/channels_last/pixel_units.hpp"
 
 namespace pleat {
 
@@ -52,26 +53,6 @@ void order_weight(const ConvShape& shape, const T* sums, T* dw) {
                  }
                });
 }
-
-/// The output pixels in units of at most some hundred: of a product of pixels, the panel of dy stays in the
-/// first cache. A unit is some rows of an image, or some images.
-class PixelUnits {
- public:
-  struct Unit {
-    int64_t image, images, row, rows, pixels;
-  };
-
-  explicit PixelUnits(const ConvShape& shape);
-  int64_t count() const { return divide_up(batch_, images_) * row_units_; }
-  /// The most of any unit.
-  int64_t rows() const { return rows_; }
-  int64_t pixels() const { return images_ * rows_ * width_; }
-  Unit operator[](int64_t i) const;
-
- private:
-  int64_t batch_, height_, width_;
-  int64_t images_, rows_, row_units_;
-};
 
 /// A matrix product for each tap of the window, over pixels in panels: a chunk of pixels is packed, then
 /// multiplied, blocks of the matrices side by side.

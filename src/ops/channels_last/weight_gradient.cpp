@@ -3,22 +3,6 @@
 #include "ops/channels_last/weight_algorithms.hpp"
 
 namespace pleat {
-
-PixelUnits::PixelUnits(const ConvShape& shape)
-    : batch_(shape.batch), height_(shape.out[0]), width_(shape.out[1]) {
-  constexpr int64_t most = 256;
-  const int64_t plane = std::max<int64_t>(1, height_ * width_);
-  images_ = std::clamp<int64_t>(most / plane, 1, std::max<int64_t>(1, batch_));
-  rows_ = std::max<int64_t>(1, divide_up(height_, divide_up(plane, most)));
-  row_units_ = divide_up(height_, rows_);
-}
-
-PixelUnits::Unit PixelUnits::operator[](int64_t i) const {
-  const int64_t image = i / row_units_ * images_, row = i % row_units_ * rows_;
-  const int64_t images = std::min(images_, batch_ - image), rows = std::min(rows_, height_ - row);
-  return {image, images, row, rows, images * rows * width_};
-}
-
 namespace {
 
 using WeightAlgorithm =
@@ -26,6 +10,7 @@ using WeightAlgorithm =
 
 // In multiply-adds: a sum is written and read again; an element of a tile is transformed and packed.
 constexpr double kSum = 40, kTransformed = 12;
+// Fewer channels leave the transforms, and what they write, longer than plain sums.
 constexpr int64_t kWinogradChannels = 32;
 
 double direct_cost(const ConvShape& s) {
