@@ -27,6 +27,12 @@ struct Window {
   std::array<int64_t, 2> kernel = {1, 1}, stride = {1, 1}, dilation = {1, 1};
   std::array<int64_t, 2> pad_begin = {0, 0}, pad_end = {0, 0};
   AutoPad auto_pad = AutoPad::none;  ///< otherwise pad_begin and pad_end do not count
+
+  /// Of one pixel, which is the output's own.
+  bool is_pointwise() const {
+    constexpr std::array<int64_t, 2> one = {1, 1}, none = {0, 0};
+    return kernel == one && stride == one && pad_begin == none && pad_end == none;
+  }
 };
 
 /// An activation applied to a step's result before it is stored.

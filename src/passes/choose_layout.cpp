@@ -135,16 +135,12 @@ class Layout {
     const Node& before = graph_.node(producer);
     const auto* expand = std::get_if<ops::ConvChannelsLast>(&before.attributes);
     if (expand == nullptr || expand->groups != 1 || expand->planar || input_of(before, 3) != kAbsent ||
-        !is_pointwise(expand->window) || shape(before.inputs[1])[0] != depthwise.groups) {
+        !expand->window.is_pointwise() || shape(before.inputs[1])[0] != depthwise.groups) {
       return false;
     }
     return become(
         id, ops::ExpandDepthwiseChannelsLast{expand->epilogue, depthwise.window, depthwise.epilogue},
         {before.inputs[0], before.inputs[1], input_of(before, 2), inputs[1], input_of(graph_.node(id), 2)});
-  }
-  static bool is_pointwise(const ops::Window& window) {
-    const std::array<int64_t, 2> one = {1, 1}, none = {0, 0};
-    return window.kernel == one && window.stride == one && window.pad_begin == none && window.pad_end == none;
   }
 
   bool convert(NodeId id, const ops::MaxPool& pool) {

@@ -143,6 +143,8 @@ std::vector<OpCase> channels_last_cases() {
            conv_case({2, 8, 7, 12}, 8, 3, {.stride = 2, .groups = 4, .pad = 1, .trains = true}),
            conv_case({1, 6, 7, 10}, 5, 2, {.trains = true}),
            conv_case({1, 9, 10, 9}, 12, 11, {.pad = 5, .trains = true}),
+           conv_case({2, 13, 11, 17}, 35, 3, {.pad = 1, .trains = true}),
+           conv_case({2, 13, 11, 17}, 35, 3, {.pad = 1, .precise = true, .trains = true}),
            conv_case({2, 13, 11, 33}, 35, 3, {.pad = 1, .trains = true}),
            conv_case({2, 13, 11, 33}, 35, 3, {.pad = 1, .precise = true, .trains = true}),
            conv_case({7, 9, 8, 10}, 12, 3, {.pad = 1, .trains = true}),

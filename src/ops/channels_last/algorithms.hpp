@@ -60,7 +60,9 @@ struct DirectConv {
   int64_t column_blocks() const { return divide_up(columns(), block_columns); }
   int64_t bands() const { return divide_up(shape.out[0], band_rows); }
   bool copies_beforehand() const { return copied && column_blocks() > 1; }
-  bool streams() const;  // results past the caches
+  int64_t copied_images() const;  // elements of the copies made beforehand
+  int64_t copied_band() const;    // else of a task's own
+  bool streams() const;           // results past the caches
 };
 
 /// Winograd's F(m x m, 3 x 3): fewer multiplications, each rounded a little more. One group, stride and

@@ -24,9 +24,9 @@ DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attr
   const int64_t channels = shape.groups * shape.in_channels;
   copied = planar || is_padded(w);
   row_stride = (copied ? read_columns(shape) : shape.in[1]) * channels;
-  const bool joined = shape.groups == 1 && w.dilation[1] == 1;
-  taps = joined ? w.kernel[0] : shape.kernel_size();
-  depth = joined ? w.kernel[1] * channels : shape.in_channels;
+  const RowTaps window = row_taps(shape, row_stride);
+  taps = window.count;
+  depth = window.depth;
 
   const auto tasks = [&] { return shape.batch * shape.groups * bands() * column_blocks(); };
   const auto halves = [&] {
@@ -67,13 +67,19 @@ Workspace DirectConv::workspace(size_t element) const {
     return static_cast<size_t>(round_up(offsets, 8)) * sizeof(int64_t) +
            static_cast<size_t>(elements) * element;
   };
-  const int64_t images = copies_beforehand() ? shape.batch * read_rows(shape, shape.out[0]) * row_stride : 0;
-  const int64_t band = copied && !copies_beforehand() ? read_rows(shape, band_rows) * row_stride : 0;
-  const int64_t pixels = band_rows * shape.out[1];
+  const int64_t images = copied_images(), band = copied_band(), pixels = band_rows * shape.out[1];
   if (!global_average) return {bytes(taps, images), bytes(pixels, band)};
   const int64_t sums = shape.batch * bands() * shape.groups * columns();
   return {bytes(taps + std::max(pixels, bands()), images + sums),
           bytes(pixels, band + pixels * block_columns)};
+}
+
+int64_t DirectConv::copied_images() const {
+  return copies_beforehand() ? shape.batch * read_rows(shape, shape.out[0]) * row_stride : 0;
+}
+
+int64_t DirectConv::copied_band() const {
+  return copied && !copies_beforehand() ? read_rows(shape, band_rows) * row_stride : 0;
 }
 
 bool DirectConv::streams() const {
@@ -108,11 +114,9 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
   auto* const averaged = offsets + taps;  // offsets of what is averaged
   const int64_t most_averaged = global_average ? std::max(band_pixels, bands()) : 0;
   auto* const copies = reinterpret_cast<T*>(offsets + round_up(taps + most_averaged, 8));
-  T* const sums = copies + (copies_beforehand() ? shape.batch * all_rows * row_stride : 0);
-  for (int64_t t = 0; t < taps; ++t) {
-    const int64_t per_row = taps / w.kernel[0];
-    offsets[t] = t / per_row * w.dilation[0] * row_stride + t % per_row * w.dilation[1] * channels;
-  }
+  T* const sums = copies + copied_images();
+  const RowTaps window = row_taps(shape, row_stride);
+  for (int64_t t = 0; t < taps; ++t) offsets[t] = window.offset(t);
   if (copies_beforehand()) {
     parallel_for(shape.batch * all_rows, grain_for(row_stride / 8), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
@@ -137,8 +141,7 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
       shape.batch * bands() * blocks * shape.groups, grain_for(work), [&](int64_t begin, int64_t end) {
         auto* const pixels = context.template worker_workspace<int64_t>();
         auto* const band = reinterpret_cast<T*>(pixels + round_up(band_pixels, 8));
-        T* const results =
-            band + (copied && !copies_beforehand() ? read_rows(shape, band_rows) * row_stride : 0);
+        T* const results = band + copied_band();
         for (int64_t p = 0; p < band_pixels; ++p) {
           pixels[p] = p / shape.out[1] * w.stride[0] * row_stride + p % shape.out[1] * w.stride[1] * channels;
         }
@@ -176,10 +179,8 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
         }
       });
   if (!global_average) return;
-  for (int64_t b = 0; b < bands(); ++b) averaged[b] = b * outputs;
-  context.kernels.channels_last.average(
-      {shape.batch, outputs, bands(), sums, bands() * outputs, averaged, o.y, outputs},
-      T(1) / static_cast<T>(shape.out_plane()));
+  average_parts(context, shape.batch, bands(), outputs, sums, T(1) / static_cast<T>(shape.out_plane()),
+                averaged, o.y);
 }
 
 template void DirectConv::pack<float>(const kernels::KernelTable<float>&, const FilterView<float>&,

@@ -22,6 +22,27 @@ inline int64_t read_columns(const ConvShape& shape) {
   return (shape.out[1] - 1) * shape.window.stride[1] + extent(shape.window, 1);
 }
 
+/// The taps of a window: element l < depth of tap t is at offset(t) + l from the window's first. Those that
+/// are neighbours in memory count as one.
+struct RowTaps {
+  int64_t count, depth;
+  int64_t per_row, row_step, step;
+
+  int64_t offset(int64_t t) const { return t / per_row * row_step + t % per_row * step; }
+};
+/// Over rows of an image that are `row_stride` elements apart.
+inline RowTaps row_taps(const ConvShape& shape, int64_t row_stride) {
+  const ops::Window& w = shape.window;
+  const int64_t channels = shape.groups * shape.in_channels;
+  const bool joined = shape.groups == 1 && w.dilation[1] == 1;
+  const int64_t per_row = joined ? 1 : w.kernel[1];
+  return {.count = w.kernel[0] * per_row,
+          .depth = joined ? w.kernel[1] * channels : shape.in_channels,
+          .per_row = per_row,
+          .row_step = w.dilation[0] * row_stride,
+          .step = w.dilation[1] * channels};
+}
+
 /// Rows [first, first + rows) of the padded image, read_columns(shape) pixels each. Planar: the image is
 /// (C, H, W).
 template <class T>

@@ -78,13 +78,13 @@ struct GlobalAvgPoolChannelsLastOp {
     return {{in[0]->dtype, {x[0], 1, 1, x[3]}}};
   }
   static int64_t chunks(const Shape& x) { return divide_up(x.product(1, 3), kPixels); }
-  // Offsets of the pixels, then of the chunks; then the chunks' sums.
+  // Offsets of the pixels, then the chunks' sums.
   static Workspace workspace(const Attributes&, const InputTypes& in, DType compute) {
     const Shape& x = in[0]->shape;
     const int64_t sums = chunks(x) > 1 ? x[0] * chunks(x) * x[3] : 0;
-    return {static_cast<size_t>(x.product(1, 3) + chunks(x)) * sizeof(int64_t) +
-                static_cast<size_t>(sums) * size_of(compute),
-            0};
+    return {
+        static_cast<size_t>(x.product(1, 3)) * sizeof(int64_t) + static_cast<size_t>(sums) * size_of(compute),
+        0};
   }
   template <class T>
   static void run(const Attributes&, const Context<T>& context) {
@@ -92,10 +92,8 @@ struct GlobalAvgPoolChannelsLastOp {
     const int64_t pixels = x.product(1, 3), channels = x[3], blocks = divide_up(channels, kChannels);
     const int64_t parts = chunks(x);
     auto* const offsets = context.template workspace<int64_t>();
-    auto* const part_offsets = offsets + pixels;
     for (int64_t p = 0; p < pixels; ++p) offsets[p] = p * channels;
-    for (int64_t k = 0; k < parts; ++k) part_offsets[k] = k * channels;
-    T* const sums = parts > 1 ? reinterpret_cast<T*>(part_offsets + parts) : context.out(0);
+    T* const sums = parts > 1 ? reinterpret_cast<T*>(offsets + pixels) : context.out(0);
     const T share = T(1) / static_cast<T>(pixels);
     const int64_t work = pixels / parts * kChannels / 8;
     parallel_for(x[0] * parts * blocks, grain_for(work), [&](int64_t begin, int64_t end) {
@@ -109,9 +107,7 @@ struct GlobalAvgPoolChannelsLastOp {
             parts > 1 ? T(1) : share);
       }
     });
-    if (parts == 1) return;
-    context.kernels.channels_last.average(
-        {x[0], channels, parts, sums, parts * channels, part_offsets, context.out(0), channels}, share);
+    if (parts > 1) average_parts(context, x[0], parts, channels, sums, share, offsets, context.out(0));
   }
   static void gradient(const Attributes&, GradientScope& scope) {
     scope.set_input_gradient(0, scope.emit(ops::GlobalAvgPoolChannelsLastGradient{},

@@ -59,7 +59,6 @@ void order_weight(const ConvShape& shape, const T* sums, T* dw) {
 struct DirectWeightGradient {
   ConvShape shape;
   int64_t mr, nr;
-  int64_t taps, depth;
   PixelUnits units;
   int64_t chunk_units, block_in, block_out;
 
@@ -69,12 +68,14 @@ struct DirectWeightGradient {
   void run(const Context<T>& context, const WeightOperands<T>& operands) const;
 
  private:
+  int64_t taps() const { return shape.kernel_size(); }
+  int64_t ins() const { return shape.in_channels; }
   int64_t outs() const { return shape.out_channels; }
   // Panels of a unit: of x for each group and tap, of dy for each group.
-  int64_t x_panel() const { return units.pixels() * round_up(depth, mr); }
+  int64_t x_panel() const { return units.pixels() * round_up(ins(), mr); }
   int64_t dy_panel() const { return units.pixels() * round_up(outs(), nr); }
-  int64_t unit_elements() const { return shape.groups * (taps * x_panel() + dy_panel()); }
-  int64_t sum_elements() const { return round_up(shape.groups * taps * depth * outs(), 16); }
+  int64_t unit_elements() const { return shape.groups * (taps() * x_panel() + dy_panel()); }
+  int64_t sum_elements() const { return round_up(shape.groups * taps() * ins() * outs(), 16); }
   void places_of(const PixelUnits::Unit& unit, int64_t tap, int64_t* places) const;
   template <class T>
   void pack(const Context<T>& context, const WeightOperands<T>& operands, const PixelUnits::Unit& unit,
@@ -102,7 +103,7 @@ struct PartedWeightGradient {
   int64_t outs() const { return shape.out_channels; }
   int64_t sum_elements() const { return taps * depth * outs(); }
   int64_t sum_stride() const { return round_up(sum_elements(), 16); }
-  bool one_pixel() const;
+  int64_t x_row() const;  // elements of a padded row
   // Rows of dy that make one product, and pixels of it from row to row, zeros among them.
   int64_t product_rows(int64_t rows) const { return one_stride() ? rows : 1; }
   int64_t row_pixels() const;

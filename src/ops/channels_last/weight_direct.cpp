@@ -15,13 +15,13 @@ int64_t block_of(int64_t size, int64_t most, int64_t multiple) {
 }  // namespace
 
 DirectWeightGradient::DirectWeightGradient(const ConvShape& given, int64_t rows, int64_t columns)
-    : shape(given), mr(rows), nr(columns), taps(shape.kernel_size()), depth(shape.in_channels), units(shape) {
+    : shape(given), mr(rows), nr(columns), units(shape) {
   chunk_units = std::clamp<int64_t>(kChunkElements / std::max<int64_t>(1, unit_elements()), 1,
                                     std::max<int64_t>(1, units.count()));
-  block_in = block_of(depth, kMostIn, mr);
+  block_in = block_of(ins(), kMostIn, mr);
   block_out = block_of(outs(), kMostOut, nr);
   const int64_t useful = std::min(kTasks, shape.multiply_adds() / (2 * kTaskMultiplyAdds));
-  while (shape.groups * taps * divide_up(depth, block_in) * divide_up(outs(), block_out) < useful) {
+  while (shape.groups * taps() * divide_up(ins(), block_in) * divide_up(outs(), block_out) < useful) {
     if (block_out >= 4 * nr && block_out >= block_in) {
       block_out = round_up(block_out / 2, nr);
     } else if (block_in >= 4 * mr) {
@@ -32,7 +32,7 @@ DirectWeightGradient::DirectWeightGradient(const ConvShape& given, int64_t rows,
   }
 }
 
-// Shared: the sums (groups, taps, depth, out), then the panels of a chunk. A worker's: places of a unit's
+// Shared: the sums (groups, taps, in, out), then the panels of a chunk. A worker's: places of a unit's
 // pixels.
 Workspace DirectWeightGradient::workspace(size_t element) const {
   return {static_cast<size_t>(sum_elements() + chunk_units * unit_elements()) * element,
@@ -63,7 +63,7 @@ void DirectWeightGradient::pack(const Context<T>& context, const WeightOperands<
                                 const PixelUnits::Unit& u, int64_t side, T* panels) const {
   const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * outs();
   if (side == 0) {
-    T* const to = panels + shape.groups * taps * x_panel();
+    T* const to = panels + shape.groups * taps() * x_panel();
     const T* dy = o.dy + (u.image * shape.out_plane() + u.row * shape.out[1]) * outputs;
     for (int64_t g = 0; g < shape.groups; ++g) {
       context.kernels.gemm.pack_b(u.pixels, outs(), dy + g * outs(), outputs, 1, to + g * dy_panel());
@@ -75,7 +75,7 @@ void DirectWeightGradient::pack(const Context<T>& context, const WeightOperands<
   places_of(u, side - 1, places);
   for (int64_t g = 0; g < shape.groups; ++g) {
     context.kernels.channels_last.pack_pixels(
-        {u.pixels, depth, x + g * shape.in_channels, places, panels + (g * taps + side - 1) * x_panel()});
+        {u.pixels, ins(), x + g * shape.in_channels, places, panels + (g * taps() + side - 1) * x_panel()});
   }
 }
 
@@ -83,8 +83,8 @@ template <class T>
 void DirectWeightGradient::run(const Context<T>& context, const WeightOperands<T>& o) const {
   T* const sums = context.workspace();
   T* const panels = sums + sum_elements();
-  const int64_t sides = 1 + taps;  // see pack()
-  const int64_t in_blocks = divide_up(depth, block_in), out_blocks = divide_up(outs(), block_out);
+  const int64_t sides = 1 + taps();  // see pack()
+  const int64_t in_blocks = divide_up(ins(), block_in), out_blocks = divide_up(outs(), block_out);
   for (int64_t first = 0; first < units.count(); first += chunk_units) {
     const int64_t count = std::min(chunk_units, units.count() - first);
     parallel_for(count * sides, grain_for(unit_elements() / sides / 4), [&](int64_t begin, int64_t end) {
@@ -92,19 +92,19 @@ void DirectWeightGradient::run(const Context<T>& context, const WeightOperands<T
         pack(context, o, units[first + i / sides], i % sides, panels + i / sides * unit_elements());
       }
     });
-    const int64_t tasks = shape.groups * taps * in_blocks * out_blocks;
+    const int64_t tasks = shape.groups * taps() * in_blocks * out_blocks;
     const int64_t work = count * units.pixels() * block_in * block_out / 16;
     parallel_for(tasks, grain_for(work), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t out = i % out_blocks * block_out, in = i / out_blocks % in_blocks * block_in;
-        const int64_t matrix = i / out_blocks / in_blocks, group = matrix / taps;
+        const int64_t matrix = i / out_blocks / in_blocks, group = matrix / taps();
         for (int64_t k = 0; k < count; ++k) {
           const int64_t pixels = units[first + k].pixels;
           const T* x = panels + k * unit_elements() + matrix * x_panel() + in * pixels;
-          const T* dy = panels + k * unit_elements() + shape.groups * taps * x_panel() + group * dy_panel() +
-                        out * pixels;
-          context.kernels.gemm.multiply(std::min(block_in, depth - in), std::min(block_out, outs() - out),
-                                        pixels, x, dy, sums + (matrix * depth + in) * outs() + out, outs(),
+          const T* dy = panels + k * unit_elements() + shape.groups * taps() * x_panel() +
+                        group * dy_panel() + out * pixels;
+          context.kernels.gemm.multiply(std::min(block_in, ins() - in), std::min(block_out, outs() - out),
+                                        pixels, x, dy, sums + (matrix * ins() + in) * outs() + out, outs(),
                                         first + k > 0, nullptr);
         }
       }

@@ -15,19 +15,16 @@ bool PartedWeightGradient::fits(const ConvShape& shape) {
 
 PartedWeightGradient::PartedWeightGradient(const ConvShape& given, int64_t mr, int64_t columns)
     : shape(given), nr(columns), units(shape), parts(std::min(kParts, units.count())) {
-  const ops::Window& w = shape.window;
-  const bool joined = w.dilation[1] == 1;
-  taps = joined ? w.kernel[0] : shape.kernel_size();
-  depth = joined ? w.kernel[1] * shape.in_channels : shape.in_channels;
+  const RowTaps window = row_taps(shape, x_row());
+  taps = window.count;
+  depth = window.depth;
   // The side of fewer paddings lies as it is; the other one is packed.
   const auto cost = [&](int64_t a, int64_t b) { return round_up(a, mr) * round_up(b, nr) + 4 * b; };
-  transposed = one_pixel() && cost(outs(), depth) < cost(depth, outs());
+  transposed = shape.window.is_pointwise() && cost(outs(), depth) < cost(depth, outs());
 }
 
-bool PartedWeightGradient::one_pixel() const {
-  const ops::Window& w = shape.window;
-  constexpr std::array<int64_t, 2> one = {1, 1}, none = {0, 0};
-  return w.kernel == one && w.stride == one && w.pad_begin == none && w.pad_end == none;
+int64_t PartedWeightGradient::x_row() const {
+  return read_columns(shape) * shape.in_channels;
 }
 
 int64_t PartedWeightGradient::row_pixels() const {
@@ -35,13 +32,14 @@ int64_t PartedWeightGradient::row_pixels() const {
 }
 
 int64_t PartedWeightGradient::copied_elements() const {
-  if (one_pixel()) return 0;
-  return round_up(read_rows(shape, units.rows()) * read_columns(shape) * shape.in_channels, 16);
+  if (shape.window.is_pointwise()) return 0;
+  return round_up(read_rows(shape, units.rows()) * x_row(), 16);
 }
 
 // Shared: each part's sums. A worker's: rows of x, then the panels of a product.
 Workspace PartedWeightGradient::workspace(size_t element) const {
-  const int64_t pixels = one_pixel() ? units.pixels() : product_rows(units.rows()) * row_pixels();
+  const int64_t pixels =
+      shape.window.is_pointwise() ? units.pixels() : product_rows(units.rows()) * row_pixels();
   const int64_t panels = pixels * round_up(transposed ? depth : outs(), nr);
   return {static_cast<size_t>(parts * sum_stride()) * element,
           static_cast<size_t>(copied_elements() + panels) * element};
@@ -80,8 +78,8 @@ template <class T>
 void PartedWeightGradient::add_windows(const Context<T>& context, const WeightOperands<T>& o,
                                        const PixelUnits::Unit& u, T* memory, T* sums, bool accumulate) const {
   const ops::Window& w = shape.window;
-  const int64_t channels = shape.in_channels, x_row = read_columns(shape) * channels;
-  const int64_t per_row = taps / w.kernel[0], product = product_rows(u.rows);
+  const RowTaps window = row_taps(shape, x_row());
+  const int64_t channels = shape.in_channels, product = product_rows(u.rows);
   T *const copied = memory, *const panels = memory + copied_elements();
   for (int64_t image = u.image; image < u.image + u.images; ++image) {
     copy_padded_rows(shape, false, o.x + image * shape.in_plane() * channels, u.row * w.stride[0],
@@ -90,8 +88,7 @@ void PartedWeightGradient::add_windows(const Context<T>& context, const WeightOp
       const T* const dy = o.dy + (image * shape.out[0] + u.row + row) * shape.out[1] * outs();
       const int64_t pixels = pack_rows(context, dy, product, panels);
       for (int64_t t = 0; t < taps; ++t) {
-        const T* const x = copied + (row * w.stride[0] + t / per_row * w.dilation[0]) * x_row +
-                           t % per_row * w.dilation[1] * channels;
+        const T* const x = copied + row * w.stride[0] * x_row() + window.offset(t);
         context.kernels.gemm.multiply_strided(depth, outs(), pixels, x, 1, w.stride[1] * channels, panels,
                                               sums + t * depth * outs(), outs(), accumulate, nullptr);
       }
@@ -109,7 +106,7 @@ void PartedWeightGradient::run(const Context<T>& context, const WeightOperands<T
       const int64_t first = part * units.count() / parts, last = (part + 1) * units.count() / parts;
       T* const part_sums = sums + part * sum_stride();
       for (int64_t i = first; i < last; ++i) {
-        if (one_pixel()) {
+        if (shape.window.is_pointwise()) {
           add_pixels(context, o, units[i], memory, part_sums, i > first);
         } else {
           add_windows(context, o, units[i], memory, part_sums, i > first);

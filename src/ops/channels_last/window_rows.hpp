@@ -27,6 +27,16 @@ struct DepthwiseRows {
   }
 };
 
+/// y(image, channel) = share * the sum over the parts of sums(image, part, channel); `offsets` is room for as
+/// many numbers as there are parts.
+template <class T>
+void average_parts(const Context<T>& context, int64_t images, int64_t parts, int64_t channels, const T* sums,
+                   T share, int64_t* offsets, T* y) {
+  for (int64_t k = 0; k < parts; ++k) offsets[k] = k * channels;
+  context.kernels.channels_last.average(
+      {images, channels, parts, sums, parts * channels, offsets, y, channels}, share);
+}
+
 /// Output rows and channels that a task computes.
 struct WindowBand {
   int64_t row_begin, row_end, channel_begin, channel_end;
