@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -56,9 +57,10 @@ class Tensor {
     return tensor;
   }
 
-  /// Elements whose bytes are in `bytes`, which the tensor takes over: nothing is copied. Error where they
-  /// are not as many as the shape needs.
-  static Tensor adopt(Shape shape, DType dtype, std::string bytes);
+  /// Elements that `read` writes into zeroed memory when they are first needed: a weight that stays in its
+  /// file until then. Copies made before that call `read` themselves, and leave this one as it is; it may be
+  /// called from any thread, one at a time, and what it throws reaches whoever needed the elements.
+  static Tensor deferred(Shape shape, DType dtype, std::function<void(void* elements)> read);
 
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -89,6 +91,11 @@ class Tensor {
   }
 
   Tensor clone() const;
+  /// A copy that `change` has been applied to, in place. That of a deferred tensor is deferred too: its
+  /// elements are made of those of now, whatever becomes of this one.
+  Tensor changed(std::function<void(void* elements)> change) const;
+  /// This tensor, or a copy of one that is deferred still, for those who need it once.
+  Tensor in_memory() const;
   /// The same values in another type; shares the storage where the type is the same already.
   Tensor to(DType dtype) const;
   /// The same elements under another shape of equal size; shares the storage.

@@ -18,9 +18,9 @@ void release_packed(GraphData& graph) {
   std::vector<bool> needed(graph.values.size());
   for (ValueId output : graph.outputs) needed[static_cast<size_t>(output)] = true;
   for (const Node& node : graph.nodes) {
-    const int packed = definition(node.attributes).packed_only;
+    const bool packed_only = definition(node.attributes).packed_only;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      if (node.inputs[i] != kAbsent && static_cast<int>(i) != packed) {
+      if (node.inputs[i] != kAbsent && !(packed_only && i == kPackedInput)) {
         needed[static_cast<size_t>(node.inputs[i])] = true;
       }
     }

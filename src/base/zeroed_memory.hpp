@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 namespace pleat {
+
+class MappedPages;
 
 /// Zeroed memory at a cache line's boundary. A large piece has pages of its own from the system: zero without
 /// being written, huge ones where it allows, given back as soon as it is freed. Throws std::bad_alloc.
@@ -18,7 +21,8 @@ class ZeroedMemory {
 
  private:
   std::byte* data_ = nullptr;
-  size_t mapped_ = 0;  // bytes of whole pages; 0: from operator new
+  size_t mapped_ = 0;                   // bytes of whole pages; 0: from operator new
+  std::shared_ptr<MappedPages> pages_;  // which data_ lies in
 };
 
 }  // namespace pleat

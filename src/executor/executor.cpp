@@ -1,6 +1,7 @@
 #include "executor/executor.hpp"
 
 #include <cstring>
+#include <mutex>
 
 #include "base/parallel.hpp"
 #include "base/zeroed_memory.hpp"
@@ -13,6 +14,7 @@ struct Executor::Impl {
   explicit Impl(Plan made) : plan(std::move(made)), arena(plan.arena_bytes) {
     kernels = plan.compute == DType::f64 ? static_cast<const void*>(&kernels::active_table<double>())
                                          : static_cast<const void*>(&kernels::active_table<float>());
+    count_packers();
     resolve();
     reserve_workers(max_workers());
     pack();
@@ -34,7 +36,7 @@ struct Executor::Impl {
       for (int id : ids) {
         if (id >= 0) {
           const Buffer& buffer = plan.buffers[static_cast<size_t>(id)];
-          *next = {address(buffer), &buffer.type};
+          *next = {packers[static_cast<size_t>(id)] > 0 ? nullptr : address(buffer), &buffer.type};
           if (buffer.place == Place::input) input_places.push_back({next, &buffer});
           if (buffer.place == Place::output) output_places.push_back({next, &buffer});
         }
@@ -72,31 +74,58 @@ struct Executor::Impl {
     }
   }
 
-  // What only packing reads is let go as soon as it is packed.
-  void pack() {
-    size_t total = 0;
-    std::vector<int> uses(plan.buffers.size());
-    for (const auto& [from, to] : plan.copies) ++uses[static_cast<size_t>(from)];
+  void count_packers() {
+    packers.resize(plan.buffers.size());
+    std::vector<bool> read(plan.buffers.size());
+    for (const auto& [from, to] : plan.copies) read[static_cast<size_t>(from)] = true;
     for (const Step& step : plan.steps) {
-      total += whole_lines(step.packed_bytes);
-      for (int input : step.inputs) {
-        if (input >= 0) ++uses[static_cast<size_t>(input)];
+      for (size_t i = 0; i < step.inputs.size(); ++i) {
+        if (step.inputs[i] < 0) continue;
+        const auto buffer = static_cast<size_t>(step.inputs[i]);
+        if (step.packed_bytes > 0 && i == kPackedInput) {
+          ++packers[buffer];
+        } else {
+          read[buffer] = true;
+        }
       }
     }
-    packed_memory = ZeroedMemory(total);
-    size_t offset = 0;
+    for (size_t i = 0; i < packers.size(); ++i) packers[i] = read[i] ? 0 : packers[i];
+  }
+
+  void pack() {
+    size_t total = 0;
+    std::vector<std::pair<size_t, size_t>> places;  // step, offset
     for (size_t i = 0; i < plan.steps.size(); ++i) {
-      const Step& step = plan.steps[i];
-      if (step.packed_bytes == 0) continue;
-      void* packed = packed_memory.data() + offset;
-      (plan.compute == DType::f64 ? step.op->pack_f64 : step.op->pack_f32)(step.attributes,
-                                                                           calls[i].arguments, packed);
-      calls[i].arguments.packed = packed;
-      offset += whole_lines(step.packed_bytes);
-      if (step.op->packed_only < 0) continue;
-      const auto input = static_cast<size_t>(step.inputs[static_cast<size_t>(step.op->packed_only)]);
-      if (--uses[input] == 0) plan.buffers[input].tensor = Tensor();
+      if (plan.steps[i].packed_bytes == 0) continue;
+      places.emplace_back(i, total);
+      total += whole_lines(plan.steps[i].packed_bytes);
     }
+    packed_memory = ZeroedMemory(total);
+    std::mutex mutex;
+    parallel_for(static_cast<int64_t>(places.size()), /*grain=*/1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) {
+        const auto [step, offset] = places[static_cast<size_t>(p)];
+        pack_step(step, packed_memory.data() + offset, mutex);
+      }
+    });
+  }
+
+  // What only packing reads is in memory no longer than that.
+  void pack_step(size_t i, void* packed, std::mutex& mutex) {
+    const Step& step = plan.steps[i];
+    RunArguments& arguments = calls[i].arguments;
+    TensorRef& operand = operands[static_cast<size_t>(&arguments.inputs[kPackedInput] - operands.data())];
+    const auto buffer = static_cast<size_t>(step.inputs[kPackedInput]);
+    Tensor& weight = plan.buffers[buffer].tensor;
+    const auto pack = plan.compute == DType::f64 ? step.op->pack_f64 : step.op->pack_f32;
+    arguments.packed = packed;
+    if (operand.data != nullptr) return pack(step.attributes, arguments, packed);
+    const Tensor transient = std::as_const(weight).in_memory();
+    operand.data = const_cast<void*>(transient.raw());
+    pack(step.attributes, arguments, packed);
+    operand.data = nullptr;
+    const std::lock_guard lock(mutex);
+    if (--packers[buffer] == 0) weight = Tensor();
   }
 
   void run_step(int i, Profiler* profiler) {
@@ -163,6 +192,7 @@ struct Executor::Impl {
   int worker_count = 0;
   std::vector<TensorRef> operands;
   std::vector<Call> calls;
+  std::vector<int> packers;  // of each buffer: the steps that pack it, where no run reads it; else 0
   std::vector<CallerPlace> input_places, output_places;
   std::vector<Tensor> changed_tensors;
 };

@@ -34,7 +34,12 @@ void InputFile::read(void* target, size_t bytes) {
 
 void InputFile::skip(uint64_t bytes) {
   if (bytes > remaining()) fail("truncated: ", bytes, " bytes to skip at ", position_, " of ", size_);
-  position_ += bytes;
+  seek(position_ + bytes);
+}
+
+void InputFile::seek(uint64_t position) {
+  position_ = position;
+  stream_.clear();
   stream_.seekg(static_cast<std::streamoff>(position_));
 }
 

@@ -11,7 +11,7 @@
 
 namespace pleat::formats {
 
-/// A regular file, read from front to back. Every Error begins with the file's name.
+/// A regular file, read from front to back unless one seeks. Every Error begins with the file's name.
 class InputFile {
  public:
   explicit InputFile(const std::filesystem::path& file);
@@ -20,6 +20,8 @@ class InputFile {
   uint64_t remaining() const { return size_ - position_; }
   void read(void* target, size_t bytes);
   void skip(uint64_t bytes);
+  /// Goes on at that byte, which the file has.
+  void seek(uint64_t position);
   /// The next so many bytes; no more than remaining() is ever allocated.
   std::string read_text(size_t bytes);
 

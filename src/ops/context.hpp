@@ -126,8 +126,7 @@ void with_element_type(DType dtype, const Body& body) {
 ///       static std::vector<int> shape_inputs(const Attributes&);
 ///       static KnownValue known(const Attributes&, const InputTypes& in);
 ///       static constexpr KnownRule known_rule = KnownRule::moves;
-///       static constexpr bool is_view = true, may_be_inplace = true;
-///       static constexpr int packed_only = 1;
+///       static constexpr bool is_view = true, may_be_inplace = true, packed_only = true;
 ///     };
 ///     PLEAT_OP(AddOp)
 // clang-format on

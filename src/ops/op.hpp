@@ -55,6 +55,9 @@ constexpr size_t whole_lines(size_t bytes) {
 /// place.
 enum class KnownRule : uint8_t { all_or_nothing, moves, elementwise };
 
+/// The input that is packed by every op that packs: its weight.
+inline constexpr size_t kPackedInput = 1;
+
 /// What a kind of node means. Every op's .cpp defines one, through define_op. A null function is a default.
 struct OpDef {
   std::string_view name;
@@ -73,12 +76,12 @@ struct OpDef {
   double (*work)(const ops::Attributes&, const InputTypes& in);
   /// Multiply-adds of one run, for people. Null: 0.
   int64_t (*multiply_adds)(const ops::Attributes&, const InputTypes& in);
-  /// Bytes of the constant inputs in the op's own layout, made once by `pack`; 0: nothing to pack.
+  /// Bytes of input kPackedInput, a constant, in the op's own layout, made once by `pack`; 0: nothing to
+  /// pack. What is packed is not read by runs.
   size_t (*packed_bytes)(const ops::Attributes&, const InputTypes& in, DType compute);
   void (*pack_f32)(const ops::Attributes&, const RunArguments&, void* packed);
   void (*pack_f64)(const ops::Attributes&, const RunArguments&, void* packed);
-  int packed_only =
-      -1;  ///< input that is read when constants are packed, never by a run; it must be constant
+  bool packed_only = false;  ///< the op runs on packed weights alone: they must be constant
   /// Inputs that a run changes in place (running statistics, updated parameters).
   std::vector<int> (*mutated)(const ops::Attributes&);
   /// Inputs whose elements the outputs' shapes depend on (the shape of reshape). `infer` reads them from

@@ -79,9 +79,9 @@ class Search {
 };
 
 // Whether no pass can change a linear layer's weight once it took the affine that is node `taken`: between it
-// and the next layers, on both sides, there is no other affine, and no sum that would make it one with a
-// layer beside it. Such a weight is rounded at once: in double, those of a whole network would need twice its
-// memory.
+// and the next layers, on both sides, there is no other affine, and no sum with what merge_branches would
+// make one layer with it. Such a weight is rounded at once: in double, those of a whole network would need
+// twice its memory.
 class Settled {
  public:
   Settled(const GraphData& graph, NodeId layer, NodeId taken)
@@ -107,27 +107,39 @@ class Settled {
   }
   bool below(ValueId value) {
     if (!seen_.insert(value).second) return true;
-    for (const NodeId id : users(graph_, value)) {
+    const std::vector<NodeId> readers = users(graph_, value);
+    for (const NodeId id : readers) {
       if (is_linear(id)) continue;
       if (is_affine(id)) return false;
       const Node& node = graph_.node(id);
       if (is_sum(graph_, node)) {
         for (const ValueId summand : node.inputs) {
-          const NodeId other = graph_.value(summand).producer;
-          if (summand == x_ || (summand != value && (is_linear(other) || is_affine(other)))) return false;
+          if (summand != value && is_branch_of_x(summand)) return false;
         }
       }
+      if (readers.size() > 1) continue;  // nothing moves up through a value that is needed elsewhere too
       for (const ValueId output : node.outputs) {
         if (!below(output)) return false;
       }
     }
     return true;
   }
+  // Whether merge_branches could take the value, or a part of it, for a branch beside the layer.
+  bool is_branch_of_x(ValueId value) {
+    if (value == x_) return true;
+    const NodeId id = graph_.value(value).producer;
+    if (id < 0 || !seen_summands_.insert(value).second) return false;
+    const Node& node = graph_.node(id);
+    if (is_linear(id)) return node.inputs[kX] == x_;
+    if (std::holds_alternative<ops::ScaleShift>(node.attributes)) return is_branch_of_x(node.inputs[kX]);
+    return is_sum(graph_, node) && std::any_of(node.inputs.begin(), node.inputs.end(),
+                                               [&](ValueId input) { return is_branch_of_x(input); });
+  }
 
   const GraphData& graph_;
   ValueId x_;
   NodeId taken_;
-  std::set<ValueId> seen_;
+  std::set<ValueId> seen_, seen_summands_;
   bool settled_;
 };
 

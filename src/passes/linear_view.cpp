@@ -47,7 +47,7 @@ void set_weight(GraphData& graph, Node& node, Tensor weight) {
 }
 
 // The node's weight in double, of which the node has its own copy.
-Tensor own_weight(const GraphData& graph, const Node& node) {
+Tensor own_double_weight(const GraphData& graph, const Node& node) {
   const Tensor& weight = graph.value(node.inputs[kWeight]).data;
   return weight.dtype() == DType::f64 ? weight.clone() : weight.to(DType::f64);
 }
@@ -117,17 +117,21 @@ void absorb_after(GraphData& graph, Node& node, const Affine& after, DType dtype
   const Affine a = *along(after, view.out_dim, view.outputs);
   if (a.scales()) {
     const Tensor& weight = graph.value(node.inputs[kWeight]).data;
-    Tensor scaled(weight.shape(), dtype);
-    with_type(weight.dtype(), [&]<class From>(From*) {
-      with_type(dtype, [&]<class To>(To*) {
-        const From* const from = weight.data<From>();
-        To* const to = scaled.data<To>();
-        view.for_each_weight(weight.shape(), [&](size_t o, size_t, size_t element) {
-          to[element] = static_cast<To>(static_cast<double>(from[element]) * a.scale[o]);
-        });
+    const auto scale = [view, shape = weight.shape(), factors = a.scale]<class T>(T* w) {
+      view.for_each_output(shape, [&](size_t o, int64_t first, int64_t count) {
+        for (int64_t e = first; e < first + count; ++e) {
+          w[e] = static_cast<T>(static_cast<double>(w[e]) * factors[o]);
+        }
       });
-    });
-    set_weight(graph, node, std::move(scaled));
+    };
+    if (weight.dtype() == DType::f32 && dtype == DType::f32) {
+      set_weight(graph, node,
+                 weight.changed([scale](void* elements) { scale(static_cast<float*>(elements)); }));
+    } else {
+      Tensor scaled = own_double_weight(graph, node);
+      scale(scaled.data<double>());
+      set_weight(graph, node, scaled.to(dtype));
+    }
   }
   const ValueId old = input_of(node, kBias);
   if (old == kAbsent && !a.shifts()) return;
@@ -159,7 +163,7 @@ std::string cannot_absorb_before(const GraphData& graph, const Node& node, const
 void absorb_before(GraphData& graph, Node& node, const Affine& before) {
   const LinearView view = *linear_view(graph, node);
   const Affine a = *along(before, view.in_dim, view.inputs);
-  Tensor weight = own_weight(graph, node);
+  Tensor weight = own_double_weight(graph, node);
   double* const w = weight.data<double>();
   std::vector<double> bias = vector_or(graph, input_of(node, kBias), view.outputs, 0);
   view.for_each_weight(weight.shape(), [&](size_t o, size_t i, size_t element) {

@@ -34,6 +34,19 @@ struct LinearView {
       }
     }
   }
+
+  /// Calls f(output channel, first element, count) for each run of the weight's elements of one output
+  /// channel.
+  template <class F>
+  void for_each_output(const Shape& weight, const F& f) const {
+    const int64_t inner = weight.product(2, weight.rank());
+    const int64_t rows = outputs_first ? weight[0] : weight[0] * weight[1];
+    const int64_t count = outputs_first ? weight[1] * inner : inner;
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t group = r / weight[1] / (weight[0] / groups);  // of a weight that is not outputs_first
+      f(static_cast<size_t>(outputs_first ? r : group * weight[1] + r % weight[1]), r * count, count);
+    }
+  }
 };
 
 /// The view of a node, or nullopt for any other op.

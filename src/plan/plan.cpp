@@ -145,7 +145,7 @@ class Planner {
     }
     step.bytes = bytes_moved(step);
     if (op.multiply_adds != nullptr) step.multiply_adds = op.multiply_adds(step.attributes, types);
-    if (op.packed_bytes != nullptr && (packs_constants(step) || op.packed_only >= 0)) {
+    if (op.packed_bytes != nullptr && (packs_constants(step) || op.packed_only)) {
       step.packed_bytes = op.packed_bytes(step.attributes, types, plan_.compute);
       if (step.packed_bytes > 0 && !packs_constants(step)) fail(step.name, ": needs a constant weight");
     }
@@ -166,8 +166,9 @@ class Planner {
     return static_cast<int64_t>(bytes);
   }
 
-  // Input 1 is the weight of every op that packs.
-  bool packs_constants(const Step& step) { return graph_.value(step.inputs[1]).kind == ValueKind::constant; }
+  bool packs_constants(const Step& step) {
+    return graph_.value(step.inputs[kPackedInput]).kind == ValueKind::constant;
+  }
 
   // An output that is a step's own result is written where the caller wants it; any other is copied there at
   // the end.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "base/format.hpp"
 #include "base/zeroed_memory.hpp"
@@ -20,13 +21,40 @@ void convert(const Tensor& from, Tensor& to) {
 }  // namespace
 
 struct Tensor::Storage {
-  explicit Storage(size_t bytes) : memory(bytes), data(memory.data()) {}
-  explicit Storage(std::string bytes) : adopted(std::move(bytes)), data(adopted.data()) {}
+  using Read = std::function<void(void*)>;
 
-  ZeroedMemory memory;
-  std::string adopted;
-  void* data;
+  explicit Storage(size_t bytes) : bytes_(bytes), memory_(bytes) {}
+  Storage(size_t bytes, Read read) : bytes_(bytes), read_(std::move(read)) {}
+
+  void* data() {
+    if (!read_) return memory_.data();
+    const std::lock_guard lock(mutex_);
+    if (memory_.data() == nullptr) {
+      ZeroedMemory memory(bytes_);
+      read_(memory.data());
+      memory_ = std::move(memory);
+    }
+    return memory_.data();
+  }
+
+  bool is_deferred() {
+    if (!read_) return false;
+    const std::lock_guard lock(mutex_);
+    return memory_.data() == nullptr;
+  }
+  // The elements of a deferred one, elsewhere.
+  void read(void* target) {
+    const std::lock_guard lock(mutex_);
+    read_(target);
+  }
+
   uint64_t version = 0;
+
+ private:
+  size_t bytes_;
+  Read read_;
+  std::mutex mutex_;
+  ZeroedMemory memory_;
 };
 
 size_t size_of(DType dtype) {
@@ -45,14 +73,11 @@ Tensor::Tensor(Shape shape, DType dtype) : shape_(std::move(shape)), dtype_(dtyp
   storage_ = std::make_shared<Storage>(bytes());
 }
 
-Tensor Tensor::adopt(Shape shape, DType dtype, std::string bytes) {
+Tensor Tensor::deferred(Shape shape, DType dtype, std::function<void(void*)> read) {
   Tensor tensor;
   tensor.shape_ = std::move(shape);
   tensor.dtype_ = dtype;
-  if (bytes.size() != tensor.bytes()) {
-    fail("tensor: shape ", tensor.shape_.str(), " needs ", tensor.bytes(), " bytes, got ", bytes.size());
-  }
-  tensor.storage_ = std::make_shared<Storage>(std::move(bytes));
+  tensor.storage_ = std::make_shared<Storage>(tensor.bytes(), std::move(read));
   return tensor;
 }
 
@@ -60,18 +85,18 @@ void Tensor::copy_from(const void* source, size_t bytes) {
   if (bytes != this->bytes()) {
     fail("tensor: shape ", shape_.str(), " needs ", numel(), " values, got ", bytes / size_of(dtype_));
   }
-  if (bytes > 0) std::memcpy(storage_->data, source, bytes);
+  if (bytes > 0) std::memcpy(storage_->data(), source, bytes);
 }
 
 void* Tensor::raw() {
   if (!storage_) fail("tensor: used before it was given a shape");
   ++storage_->version;
-  return storage_->data;
+  return storage_->data();
 }
 
 const void* Tensor::raw() const {
   if (!storage_) fail("tensor: used before it was given a shape");
-  return storage_->data;
+  return storage_->data();
 }
 
 void* Tensor::typed(DType wanted) {
@@ -86,15 +111,36 @@ const void* Tensor::typed(DType wanted) const {
 
 Tensor Tensor::clone() const {
   Tensor copy(shape_, dtype_);
-  copy.copy_from(raw(), bytes());
+  if (storage_ && storage_->is_deferred()) {
+    storage_->read(copy.storage_->data());
+  } else {
+    copy.copy_from(raw(), bytes());
+  }
   return copy;
+}
+
+Tensor Tensor::changed(std::function<void(void*)> change) const {
+  if (storage_ && storage_->is_deferred()) {
+    return deferred(shape_, dtype_, [storage = storage_, change = std::move(change)](void* elements) {
+      storage->read(elements);
+      change(elements);
+    });
+  }
+  Tensor copy = clone();
+  change(copy.raw());
+  return copy;
+}
+
+Tensor Tensor::in_memory() const {
+  return storage_ && storage_->is_deferred() ? clone() : *this;
 }
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_) return *this;
+  const Tensor source = in_memory();
   Tensor converted(shape_, dtype);
   with_type(dtype_, [&]<class From>(From*) {
-    with_type(dtype, [&]<class To>(To*) { convert<From, To>(*this, converted); });
+    with_type(dtype, [&]<class To>(To*) { convert<From, To>(source, converted); });
   });
   return converted;
 }

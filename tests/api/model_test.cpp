@@ -149,14 +149,5 @@ TEST_CASE("inference: another batch, training and back again, after weights were
   CHECK(test::relative_error(model(two), unfolded) < 1e-5);
 }
 
-TEST_CASE("Tensor::adopt: the bytes are the elements; too few are refused") {
-  const float values[] = {1, 2, 3};
-  const Tensor tensor =
-      Tensor::adopt({3}, DType::f32, std::string(reinterpret_cast<const char*>(values), sizeof(values)));
-  CHECK(tensor.data<float>()[2] == 3);
-  CHECK_THROWS_WITH_AS(Tensor::adopt({3}, DType::f32, "1234"), "tensor: shape (3,) needs 12 bytes, got 4",
-                       Error);
-}
-
 }  // namespace
 }  // namespace pleat

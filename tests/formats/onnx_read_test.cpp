@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "graph/graph_data.hpp"
 #include "pleat/certify.hpp"
@@ -49,6 +50,19 @@ OnnxModel conv_and_batch_norm() {
       .node(OnnxNode("BatchNormalization", {"c", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"},
                      {"y"}, "bn")
                 .set("epsilon", 0.f))
+      .output("y");
+  return model;
+}
+
+/// x (N, 33) -> Linear 33 -> 40, a weight of some size -> y
+OnnxModel large_linear() {
+  Tensor weight({40, 33});
+  std::iota(weight.span<float>().begin(), weight.span<float>().end(), 0.0f);
+  OnnxModel model;
+  model.input("x", {kDynamic, 33})
+      .initializer("w", weight)
+      .initializer("b", Tensor({40}))
+      .node(OnnxNode("Gemm", {"x", "w", "b"}, {"y"}, "fc").set("transB", 1))
       .output("y");
   return model;
 }
@@ -222,6 +236,52 @@ TEST_CASE("onnx: data may lie in a file beside the model, and nowhere else") {
   CHECK_THROWS_AS(read(), Error);
 }
 
+TEST_CASE("onnx: a large weight is that of the file as it was read, whatever becomes of it") {
+  const TemporaryFolder folder;
+  const auto file = write_bytes(folder / "m.onnx", large_linear().message.SerializeAsString());
+  const Graph graph = read_onnx(file);
+  std::filesystem::remove(file);
+  write_bytes(file, "something else");
+  Tensor x({1, 33});
+  x.span<float>()[1] = 1;
+  std::vector<float> column;
+  for (int row = 0; row < 40; ++row) column.push_back(static_cast<float>(33 * row + 1));
+  CHECK(elements(result(graph, {x})) == column);
+}
+
+TEST_CASE("onnx: of data that are given twice the last count; external data count before all") {
+  const auto with_more = [&](const onnx::TensorProto& more) {
+    // A message's fields may come in pieces, which protobuf merges: here the weight's again at its end.
+    OnnxModel changed = large_linear();
+    std::string tensor = changed.graph().initializer(0).SerializeAsString() + more.SerializeAsString();
+    changed.graph().mutable_initializer()->DeleteSubrange(0, 1);
+    const std::string head = {'\x2a', static_cast<char>(tensor.size() % 128 + 128),
+                              static_cast<char>(tensor.size() / 128)};
+    const std::string graph = head + tensor + changed.graph().SerializeAsString();
+    changed.message.clear_graph();
+    const std::string graph_head = {'\x3a', static_cast<char>(graph.size() % 128 + 128),
+                                    static_cast<char>(graph.size() / 128)};
+    return changed.message.SerializeAsString() + graph_head + graph;
+  };
+  const TemporaryFolder folder;
+  const auto read = [&](const std::string& bytes) {
+    return read_onnx(write_bytes(folder / "m.onnx", bytes));
+  };
+  Tensor x({1, 33});
+  x.span<float>()[0] = 1;
+
+  onnx::TensorProto zeros;
+  zeros.set_raw_data(std::string(40 * 33 * 4, '\0'));
+  CHECK(elements(result(read(with_more(zeros)), {x})) == std::vector<float>(40, 0.0f));
+  onnx::TensorProto nothing;
+  nothing.set_raw_data("1234");
+  CHECK_THROWS_AS(read(with_more(nothing)), Error);
+  onnx::TensorProto elsewhere;
+  elsewhere.set_data_location(onnx::TensorProto::EXTERNAL);
+  CHECK_THROWS_AS(read(with_more(elsewhere)), Error);
+  CHECK(elements(result(read(with_more({})), {x}))[1] == 33);
+}
+
 TEST_CASE("onnx: a fault is named with its file, node, operator and operator set") {
   const auto fault = [](const OnnxNode& node, int opset = 11) {
     OnnxModel model(opset);
@@ -320,6 +380,7 @@ TEST_CASE("onnx: a damaged file is an Error or another model, never a crash") {
     read_onnx(write_bytes(folder / "damaged.onnx", damaged));
   };
   CHECK(accepted_truncations(bytes, read) == 0);
+  CHECK(accepted_truncations(large_linear().message.SerializeAsString(), read) == 0);
   CHECK(rejected_changes(bytes, bytes.size(), 2000, 7, read) > 200);
   CHECK_THROWS_AS(read_onnx(folder / "absent.onnx"), Error);
   CHECK_THROWS_AS(read_onnx(folder.path()), Error);

@@ -44,7 +44,8 @@ Tensor initializer(const onnx::ModelProto& model, std::string_view name) {
   const auto& all = model.graph().initializer();
   const auto it = std::find_if(all.begin(), all.end(), [&](const auto& t) { return t.name() == name; });
   REQUIRE_MESSAGE(it != all.end(), name);
-  return formats::tensor_from_onnx(*it, {}, std::string(name));
+  formats::ExternalData none({});
+  return formats::tensor_from_onnx(*it, none, std::string(name));
 }
 
 /// One op on inputs of those shapes; y is its first output.
@@ -187,13 +188,14 @@ TEST_CASE("onnx: weights in a file of their own") {
   onnx::ModelProto onnx;
   REQUIRE(onnx.ParseFromString(read_bytes(folder / "m.onnx")));
   const StateDict state = model.state_dict();
+  formats::ExternalData external(folder.path());
   int outside = 0;
   for (const auto& tensor : onnx.graph().initializer()) {
     if (tensor.data_location() != onnx::TensorProto::EXTERNAL) continue;
     ++outside;
     const Tensor* expected = find(state, tensor.name());
     REQUIRE(expected != nullptr);
-    CHECK(relative_error(formats::tensor_from_onnx(tensor, folder.path(), tensor.name()), *expected) == 0);
+    CHECK(relative_error(formats::tensor_from_onnx(tensor, external, tensor.name()), *expected) == 0);
   }
   CHECK(outside > 0);
 }

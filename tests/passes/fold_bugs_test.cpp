@@ -138,6 +138,34 @@ TEST_CASE("F7 a weight that several affines reach is rounded once") {
   CHECK(differ > 10);  // what rounding at each step gives
 }
 
+TEST_CASE("F7 the weights of branches that become one convolution are rounded once, however they are added") {
+  for (const bool inner_first : {false, true}) {
+    CAPTURE(inner_first);
+    FoldNet net;
+    const ValueId x = net.input({2, 1, 3, 3});
+    std::vector<double> exact(64);
+    const auto branch = [&](const std::string& name, uint64_t seed) {
+      const Tensor weight = random_tensor({64, 1, 1, 1}, seed), scale = random_tensor({64, 1, 1}, seed + 1);
+      for (size_t o = 0; o < exact.size(); ++o) {
+        exact[o] +=
+            static_cast<double>(weight.span<float>()[o]) * static_cast<double>(scale.span<float>()[o]);
+      }
+      const ValueId y =
+          net.node(name, ops::Conv{FoldNet::window(4, 1), 1, {}}, {x, net.constant(weight), kAbsent});
+      return net.binary(name + "_scale", ops::BinaryKind::mul, y, net.constant(scale));
+    };
+    const ValueId a = branch("a", 3), b = branch("b", 5), c = branch("c", 7);
+    const ValueId sum = inner_first
+                            ? net.node("outer", ops::Add{}, {net.node("inner", ops::Add{}, {a, b}), c})
+                            : net.node("outer", ops::Add{}, {a, net.node("inner", ops::Add{}, {b, c})});
+    net.output(net.relu("relu", sum));
+    const FoldOutcome outcome = net.fold();
+    REQUIRE(outcome.graph.nodes.size() == 1);
+    const Tensor folded = outcome.graph.value(outcome.graph.nodes[0].inputs[1]).data;
+    for (size_t o = 0; o < exact.size(); ++o) CHECK(folded.span<float>()[o] == static_cast<float>(exact[o]));
+  }
+}
+
 TEST_CASE("F8 the report tells how far a fold spreads a layer's range") {
   FoldNet net;
   const ValueId y = net.conv("conv", net.input({1, 3, 4, 4}), 2, 1);

@@ -9,7 +9,7 @@ namespace {
 
 Tensor constant_value(NodeImport& node) {
   if (const onnx::TensorProto* value = node.tensor("value")) {
-    return tensor_from_onnx(*value, node.importer().folder(), "attribute value");
+    return tensor_from_onnx(*value, node.importer().external(), "attribute value");
   }
   if (node.has_attribute("value_float")) {
     return Tensor::from<double>({}, {node.number("value_float", 0)}).to(DType::f32);

@@ -147,7 +147,7 @@ const Tensor& GraphImport::data_of(const std::string& name, Bound& bound) {
     onnx::TensorProto message;
     message.Swap(bound.message);  // whose memory goes when this one's does
     bound.message = nullptr;
-    bound.data = tensor_from_onnx(std::move(message), folder_, concat("initializer '", name, "'"));
+    bound.data = tensor_from_onnx(message, external_, concat("initializer '", name, "'"));
   }
   return bound.data;
 }

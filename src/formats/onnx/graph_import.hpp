@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "formats/onnx/external_data.hpp"
 #include "graph/edit.hpp"
 #include "onnx.pb.h"
 
@@ -16,7 +17,7 @@ namespace pleat::formats {
 /// An ONNX graph on its way into ours: which of our values stands for each ONNX name.
 class GraphImport {
  public:
-  GraphImport(std::filesystem::path folder, int opset) : folder_(std::move(folder)), opset_(opset) {}
+  GraphImport(std::filesystem::path folder, int opset) : external_(std::move(folder)), opset_(opset) {}
 
   /// The whole of a model's graph. Takes the initializers' data out of the message as it goes.
   void read(onnx::GraphProto& message);
@@ -24,7 +25,7 @@ class GraphImport {
   std::vector<ValueId> inline_branch(const onnx::GraphProto& message);
 
   GraphData& graph() { return graph_; }
-  const std::filesystem::path& folder() const { return folder_; }
+  ExternalData& external() { return external_; }
 
   /// The value of that name. An initializer becomes a constant.
   ValueId value(const std::string& name);
@@ -62,7 +63,7 @@ class GraphImport {
   Bound& find(const std::string& name);
   const Tensor& data_of(const std::string& name, Bound& bound);
 
-  std::filesystem::path folder_;
+  ExternalData external_;
   int opset_;
   GraphData graph_;
   std::unordered_map<std::string, Bound> names_;

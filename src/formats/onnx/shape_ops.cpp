@@ -61,7 +61,7 @@ std::vector<ValueId> size(NodeImport& node) {
 std::vector<ValueId> constant_of_shape(NodeImport& node) {
   ops::FillShape rule;
   if (const onnx::TensorProto* given = node.tensor("value")) {
-    const Tensor value = tensor_from_onnx(*given, node.importer().folder(), "attribute value");
+    const Tensor value = tensor_from_onnx(*given, node.importer().external(), "attribute value");
     if (value.numel() != 1) node.fail("attribute value must hold one element, not ", value.shape().str());
     if (value.dtype() == DType::f64) node.fail("type DOUBLE is not supported");
     rule = {value.dtype(), *std::as_const(value).to(DType::f64).data<double>()};

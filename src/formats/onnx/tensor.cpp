@@ -67,39 +67,6 @@ void copy_numbers(const TensorProto& message, Tensor& tensor, const std::string&
   }
 }
 
-uint64_t number(const std::string& text, const std::string& key, const std::string& where) {
-  uint64_t value = 0;
-  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) {
-    fail(where, ": external data's ", key, " is '", text, "', not a number");
-  }
-  for (const char digit : text) value = value * 10 + static_cast<uint64_t>(digit - '0');
-  return value;
-}
-
-// "location" is a path below the model's folder; "offset" and "length" are bytes.
-void read_external(const TensorProto& message, const std::filesystem::path& folder, uint64_t bytes,
-                   const DType dtype, const Shape& shape, Tensor& tensor, const std::string& where) {
-  std::filesystem::path location;
-  uint64_t offset = 0, length = bytes;
-  for (const auto& entry : message.external_data()) {
-    if (entry.key() == "location") location = entry.value();
-    if (entry.key() == "offset") offset = number(entry.value(), "offset", where);
-    if (entry.key() == "length") length = number(entry.value(), "length", where);
-  }
-  const std::filesystem::path normal = location.lexically_normal();
-  if (location.empty() || normal.is_absolute() || *normal.begin() == "..") {
-    fail(where, ": external data's location '", location.string(), "' is not below the model's folder");
-  }
-  InputFile file(folder / normal);
-  if (length != bytes || offset > file.size() || file.size() - offset < bytes) {
-    file.fail("holds no ", bytes, " bytes from ", offset, " on, as ", where, " needs (length ", length,
-              ", file ", file.size(), ")");
-  }
-  file.skip(offset);
-  tensor = Tensor(shape, dtype);
-  file.read(tensor.raw(), bytes);
-}
-
 TensorProto without_data(const Tensor& tensor, const std::string& name) {
   TensorProto message;
   message.set_name(name);
@@ -124,7 +91,7 @@ int32_t dtype_to_onnx(DType dtype) {
   fail("type ", name_of(dtype), " has no ONNX type");
 }
 
-Tensor tensor_from_onnx(TensorProto message, const std::filesystem::path& folder, const std::string& where) {
+Tensor tensor_from_onnx(const TensorProto& message, ExternalData& external, const std::string& where) {
   const DType dtype = dtype_from_onnx(message.data_type(), where);
   std::vector<uint64_t> dims;
   for (const int64_t dim : message.dims()) {
@@ -135,13 +102,14 @@ Tensor tensor_from_onnx(TensorProto message, const std::filesystem::path& folder
   const Shape shape = to_shape(dims);
   Tensor tensor;
   if (message.data_location() == TensorProto::EXTERNAL) {
-    read_external(message, folder, bytes, dtype, shape, tensor, where);
+    tensor = external.tensor(message, shape, dtype, where);
   } else if (message.has_raw_data()) {
     if (message.raw_data().size() != bytes) {
       fail(where, ": ", message.raw_data().size(), " bytes for a tensor of shape ", shape.str(),
            ", which needs ", bytes);
     }
-    tensor = Tensor::adopt(shape, dtype, std::move(*message.mutable_raw_data()));
+    tensor = Tensor(shape, dtype);
+    if (bytes > 0) std::memcpy(tensor.raw(), message.raw_data().data(), bytes);
   } else {
     if (static_cast<uint64_t>(field_size(message, dtype)) != bytes / size_of(dtype)) {
       fail(where, ": ", field_size(message, dtype), " numbers for a tensor of shape ", shape.str());
@@ -162,15 +130,7 @@ TensorProto tensor_to_onnx(const Tensor& tensor, const std::string& name) {
 TensorProto external_tensor_to_onnx(const Tensor& tensor, const std::string& name,
                                     const std::string& location, uint64_t offset) {
   TensorProto message = without_data(tensor, name);
-  message.set_data_location(TensorProto::EXTERNAL);
-  const auto add = [&](const char* key, const std::string& value) {
-    auto& entry = *message.add_external_data();
-    entry.set_key(key);
-    entry.set_value(value);
-  };
-  add("location", location);
-  add("offset", std::to_string(offset));
-  add("length", std::to_string(tensor.bytes()));
+  set_external(message, location, {offset, tensor.bytes()});
   return message;
 }
 

@@ -1,10 +1,8 @@
 #pragma once
 
-#include <filesystem>
 #include <string>
 
-#include "onnx.pb.h"
-#include "pleat/tensor.hpp"
+#include "formats/onnx/external_data.hpp"
 
 namespace pleat::formats {
 
@@ -12,11 +10,10 @@ namespace pleat::formats {
 DType dtype_from_onnx(int32_t type, const std::string& where);
 int32_t dtype_to_onnx(DType dtype);
 
-/// The tensor of a message; external data is read from `folder`. Error (with `where` before it) where its
+/// The tensor of a message, or of the `external` data that it names. Error (with `where` before it) where its
 /// data do not fit its shape, or it is of a type that Pleat does not have. Never allocates more than its data
 /// justify.
-Tensor tensor_from_onnx(onnx::TensorProto message, const std::filesystem::path& folder,
-                        const std::string& where);
+Tensor tensor_from_onnx(const onnx::TensorProto& message, ExternalData& external, const std::string& where);
 /// The message of a tensor, with its data inside.
 onnx::TensorProto tensor_to_onnx(const Tensor& tensor, const std::string& name);
 /// The message of a tensor whose data are in a file beside the model, `location`, from byte `offset` on.

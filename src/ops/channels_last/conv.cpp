@@ -11,7 +11,7 @@ namespace {
 struct ConvChannelsLastOp {
   using Attributes = ops::ConvChannelsLast;
   static constexpr std::string_view name = "conv_channels_last";
-  static constexpr int packed_only = 1;
+  static constexpr bool packed_only = true;
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
     const Shape x = attributes.planar ? in[0]->shape : channels_first(in[0]->shape);

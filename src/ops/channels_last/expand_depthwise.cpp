@@ -67,7 +67,7 @@ struct ExpandDepthwise {
 struct ExpandDepthwiseChannelsLastOp {
   using Attributes = ops::ExpandDepthwiseChannelsLast;
   static constexpr std::string_view name = "expand_depthwise_channels_last";
-  static constexpr int packed_only = 1;
+  static constexpr bool packed_only = true;
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
     const ops::Window pointwise;

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "onnx.pb.h"
+#include "pleat/tensor.hpp"
+
+namespace pleat::formats {
+
+/// Bytes of a file.
+struct ByteRange {
+  uint64_t offset, length;
+};
+
+/// Says that a tensor's data are those bytes of a file in the model's folder.
+void set_external(onnx::TensorProto& message, const std::string& location, const ByteRange& bytes);
+
+/// The files that hold a model's data outside its message. Each is opened once, and stays open as long as a
+/// tensor may still be read from it: it may be replaced or removed meanwhile, but not changed.
+class ExternalData {
+ public:
+  explicit ExternalData(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  /// The tensor of a message, of so many bytes. Floats are deferred (Tensor::deferred). Error, with `where`
+  /// before it, where the file is not below the folder, is missing, or does not hold them.
+  Tensor tensor(const onnx::TensorProto& message, const Shape& shape, DType dtype, const std::string& where);
+
+ private:
+  class File;
+
+  std::filesystem::path folder_;
+  std::map<std::filesystem::path, std::shared_ptr<File>> files_;
+};
+
+}  // namespace pleat::formats

@@ -1,0 +1,111 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "graph/graph_data.hpp"
+#include "pleat/layers.hpp"
+#include "pleat/model.hpp"
+#include "support/model_tools.hpp"
+
+namespace pleat {
+namespace {
+
+using test::random_tensor;
+using test::relative_error;
+
+// A deferred tensor of another's values, which counts how often it is read.
+Tensor counted(const Tensor& values, int& reads) {
+  return Tensor::deferred(values.shape(), values.dtype(), [values, &reads](void* elements) {
+    ++reads;
+    std::copy_n(values.data<float>(), values.numel(), static_cast<float*>(elements));
+  });
+}
+
+TEST_CASE("Tensor::deferred: read when needed, and once; copies before that read for themselves") {
+  int reads = 0;
+  const Tensor tensor = counted(Tensor::from<float>({3}, {1, 2, 3}), reads);
+  CHECK(tensor.defined());
+  CHECK(tensor.shape() == Shape{3});
+  CHECK(reads == 0);
+  CHECK(tensor.clone().data<float>()[2] == 3);
+  CHECK(tensor.to(DType::f64).span<double>()[1] == 2);
+  CHECK_FALSE(std::as_const(tensor).in_memory().shares_storage(tensor));
+  CHECK(reads == 3);
+  CHECK(tensor.data<float>()[0] == 1);
+  CHECK(tensor.reshape({1, 3}).data<float>()[0] == 1);
+  CHECK(tensor.clone().data<float>()[1] == 2);
+  CHECK(tensor.in_memory().shares_storage(tensor));
+  CHECK(reads == 4);
+}
+
+TEST_CASE("Tensor::changed: of the elements of then, deferred where these are") {
+  const auto doubled = [](void* elements) {
+    for (int i = 0; i < 3; ++i) static_cast<float*>(elements)[i] *= 2;
+  };
+  int reads = 0;
+  Tensor tensor = counted(Tensor::from<float>({3}, {1, 2, 3}), reads);
+  const Tensor before = tensor.changed(doubled);
+  CHECK(reads == 0);
+  tensor.data<float>()[0] = 10;
+  const Tensor after = tensor.changed(doubled);
+  CHECK(tensor.data<float>()[0] == 10);
+  CHECK(after.data<float>()[0] == 20);
+  CHECK(before.data<float>()[0] == 2);
+  CHECK(before.changed(doubled).data<float>()[2] == 12);
+}
+
+TEST_CASE("Tensor::deferred: what reading throws reaches who needed the elements, who may try again") {
+  bool fails = true;
+  const Tensor tensor = Tensor::deferred({1}, DType::f32, [&](void* elements) {
+    if (fails) throw Error("gone");
+    *static_cast<float*>(elements) = 5;
+  });
+  CHECK_THROWS_WITH_AS(tensor.raw(), "gone", Error);
+  CHECK_THROWS_WITH_AS(tensor.clone(), "gone", Error);
+  fails = false;
+  CHECK(*tensor.data<float>() == 5);
+}
+
+TEST_CASE(
+    "a deferred weight is in memory only while it is packed, and gives what it gives when it is there") {
+  Graph graph;
+  Value x = graph.input("x", {kDynamic, 8, kDynamic, kDynamic});
+  x = graph.add("conv", Conv2d{.in_channels = 8, .out_channels = 16, .kernel_size = 3, .padding = 1}, {x});
+  x = graph.add("bn", BatchNorm2d{.num_features = 16}, {x});
+  x = graph.add("relu", ReLU{}, {x});
+  x = graph.add("shared1", Conv2d{.in_channels = 16, .out_channels = 16, .kernel_size = 1}, {x});
+  graph.output("y", x);
+  Model whole(graph, {.seed = 3});
+  test::randomize(whole, 5);
+
+  int reads = 0, weights = 0;
+  Graph deferred = whole.graph();
+  for (ValueInfo& value : deferred.ir().values) {
+    if (value.kind != ValueKind::parameter || value.type.shape.rank() != 4) continue;
+    value.data = counted(value.data.clone(), reads);
+    ++weights;
+  }
+  REQUIRE(weights == 2);
+  Model model(deferred);
+  model.eval();
+  whole.eval();
+  model.fold_report();
+  CHECK(reads == 0);
+  const Tensor small = random_tensor({1, 8, 6, 6}, 7), large = random_tensor({2, 8, 12, 12}, 9);
+  CHECK(relative_error(model(small), whole(small)) == 0);
+  CHECK(reads == 2);
+  CHECK(relative_error(model(small), whole(small)) == 0);
+  CHECK(reads == 2);
+  CHECK(relative_error(model(large), whole(large)) == 0);
+  CHECK(reads == 4);
+  for (const auto& [name, tensor] : model.state_dict()) CHECK(tensor.raw() != nullptr);
+  CHECK(reads == 6);
+  model.set_fold(false);
+  whole.set_fold(false);
+  CHECK(relative_error(model(small), whole(small)) == 0);
+  CHECK(reads == 6);
+  CHECK(relative_error(model.train()(large), whole.train()(large)) == 0);
+}
+
+}  // namespace
+}  // namespace pleat
