@@ -55,6 +55,7 @@ struct TrainArgs {
   bool nesterov = false, no_decay_norm_bias = false;
   bool augment = false, flip = false;
   std::optional<int64_t> crop;
+  double erase = 0;
   BatchNormArgs batch_norm;
   FitOptions fit;
 
@@ -167,6 +168,10 @@ void TrainArgs::add_to(CLI::App& app) {
       ->type_name("N")
       ->group(images);
   app.add_flag("--flip", flip, "Flip left and right")->group(images);
+  app.add_option("--erase", erase, "Probability of making a rectangle zeros (random erasing)")
+      ->check(between(0, 1.0))
+      ->type_name("P")
+      ->group(images);
   output.add_to(app);
 }
 
@@ -203,11 +208,11 @@ Optimizer TrainArgs::make_optimizer() const {
 }
 
 Augmentation TrainArgs::make_augmentation(const Shape& images) const {
-  Augmentation made{crop.value_or(0), flip || augment};
+  Augmentation made{crop.value_or(0), flip || augment, erase};
   if (augment && !crop && images.rank() == 4) made.crop_padding = std::max<int64_t>(1, images[2] / 8);
-  if ((made.flip || made.crop_padding > 0) && images.rank() != 4) {
-    throw Error("--augment, --crop and --flip need images; " + model.model + " takes inputs of shape " +
-                images.str());
+  if (made.changes() && images.rank() != 4) {
+    throw Error("--augment, --crop, --flip and --erase need images; " + model.model +
+                " takes inputs of shape " + images.str());
   }
   return made;
 }

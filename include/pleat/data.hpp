@@ -67,10 +67,15 @@ Normalization measure(const Dataset& data);
 /// In place, so also for copies that share the inputs.
 void normalize(Dataset& data, const Normalization& normalization);
 
-/// Random changes of training images (N, C, H, W).
+/// Random changes of training images (N, C, H, W), in this order.
 struct Augmentation {
   int64_t crop_padding = 0;  ///< zeros around the image, of which a random window is cut; at most min(H, W)
   bool flip = false;         ///< horizontally, with probability 1/2
+  /// Probability that a rectangle becomes zeros, which is the mean of normalized images: of 2 to 33 % of the
+  /// area, sides from 0.3 to 3.3 to one (random erasing, Zhong et al. 2020; sizes as in torchvision).
+  double erase = 0;
+
+  bool changes() const { return crop_padding != 0 || flip || erase != 0; }
 };
 
 /// Items `positions` of `data` into `inputs` (positions.size(), ...) and `labels`, augmented. Tensors that

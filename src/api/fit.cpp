@@ -113,6 +113,7 @@ Json identity(const FitOptions& options, const Model::Impl& model, const Split& 
   const bool by_length =
       options.schedule.kind == ScheduleKind::cosine || options.schedule.kind == ScheduleKind::one_cycle;
   if (by_length) json["epochs"] = options.epochs;
+  if (options.augmentation.erase > 0) json["erase"] = options.augmentation.erase;
   if (options.recalibrate_batches > 0) json["recalibrate_batches"] = options.recalibrate_batches;
   if (Json changed = batch_norm_options_json(model.graph.ir()); !changed.empty())
     json["batch norm"] = changed;

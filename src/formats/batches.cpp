@@ -6,6 +6,7 @@
 #include "base/format.hpp"
 #include "base/parallel.hpp"
 #include "base/random.hpp"
+#include "formats/augmentation.hpp"
 #include "pleat/data.hpp"
 
 namespace pleat {
@@ -54,47 +55,6 @@ Shape batch_shape(const Tensor& inputs, size_t items) {
 /// Makes a tensor of that shape and type, unless it is one already.
 void provide(Tensor& tensor, const Shape& shape, DType dtype) {
   if (!tensor.defined() || tensor.shape() != shape || tensor.dtype() != dtype) tensor = Tensor(shape, dtype);
-}
-
-/// How far an image moves up and left, and whether it is mirrored then.
-struct Window {
-  int64_t up, left;
-  bool flip;
-};
-
-/// The row moved left, zeros where it has none, mirrored or not.
-void copy_row(const float* row, int64_t width, int64_t left, bool flip, float* target) {
-  const int64_t begin = std::max<int64_t>(0, -left), end = std::min(width, width - left);
-  std::fill(target, target + (flip ? width - end : begin), 0.0f);
-  std::fill(target + (flip ? width - begin : end), target + width, 0.0f);
-  if (flip) {
-    std::reverse_copy(row + begin + left, row + end + left, target + width - end);
-  } else {
-    std::copy(row + begin + left, row + end + left, target + begin);
-  }
-}
-
-void copy_window(const float* image, const Shape& shape, const Window& window, float* target) {
-  const int64_t height = shape[2], width = shape[3];
-  for (int64_t c = 0; c < shape[1]; ++c, image += height * width) {
-    for (int64_t y = 0; y < height; ++y, target += width) {
-      const int64_t from = y + window.up;
-      if (from < 0 || from >= height) {
-        std::fill(target, target + width, 0.0f);
-      } else {
-        copy_row(image + from * width, width, window.left, window.flip, target);
-      }
-    }
-  }
-}
-
-void check_augmentation(const Augmentation& augmentation, const Shape& shape) {
-  if (shape.rank() != 4) fail("augmentation: images (N, C, H, W) are needed, got ", shape.str());
-  const int64_t most = std::min(shape[2], shape[3]);
-  if (augmentation.crop_padding < 0 || augmentation.crop_padding > most) {
-    fail("augmentation: crop padding must be from 0 to ", most, " for images of ", shape[2], " x ", shape[3],
-         ", got ", augmentation.crop_padding);
-  }
 }
 
 }  // namespace
@@ -176,7 +136,7 @@ void make_batch(const Dataset& data, std::span<const int64_t> positions, const A
   const Items items(data);
   items.check(positions);
   const Shape& shape = data.inputs.shape();
-  const bool augmented = augmentation.crop_padding != 0 || augmentation.flip;
+  const bool augmented = augmentation.changes();
   if (augmented) check_augmentation(augmentation, shape);
   const auto count = static_cast<int64_t>(positions.size());
   provide(inputs, batch_shape(data.inputs, positions.size()), DType::f32);
@@ -186,7 +146,7 @@ void make_batch(const Dataset& data, std::span<const int64_t> positions, const A
   const int64_t* from_labels = data.labels.data<int64_t>();
   float* to = inputs.data<float>();
   int64_t* to_labels = labels.data<int64_t>();
-  const int64_t size = items.size(), padding = augmentation.crop_padding;
+  const int64_t size = items.size();
   parallel_for(count, grain_for(size), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t position = positions[static_cast<size_t>(i)];
@@ -197,11 +157,7 @@ void make_batch(const Dataset& data, std::span<const int64_t> positions, const A
         continue;
       }
       Random random(Random::mix(seed, static_cast<uint64_t>(i)));
-      const auto offset = [&] {
-        return static_cast<int64_t>(random.below(static_cast<uint64_t>(2 * padding + 1))) - padding;
-      };
-      const int64_t up = offset(), left = offset();
-      copy_window(item, shape, {up, left, augmentation.flip && random.below(2) == 1}, to + i * size);
+      augment(item, shape, augmentation, random, to + i * size);
     }
   });
 }

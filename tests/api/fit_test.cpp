@@ -209,6 +209,7 @@ TEST_CASE("a fit refuses to go on with other options, and says which") {
   check("epochs was 4, now 5", [](FitOptions& o, Split&) { o.epochs = 5; });  // cosine depends on it
   check("optimizer was", [](FitOptions& o, Split&) { o.optimizer = {Adam{}}; });
   check("flip was true, now false", [](FitOptions& o, Split&) { o.augmentation.flip = false; });
+  check("erase was null, now 0.5", [](FitOptions& o, Split&) { o.augmentation.erase = 0.5; });
   check("train_items was 90, now 80", [](FitOptions&, Split& d) { d.train = small_data(80, 1); });
   check("hash of the train labels", [](FitOptions&, Split& d) { d.train = small_data(90, 5); });
 

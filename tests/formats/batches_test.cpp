@@ -122,9 +122,43 @@ TEST_CASE("make_batch: crops and flips are windows of the padded, mirrored image
   }
 }
 
+TEST_CASE("make_batch: erasing makes one rectangle zeros, in every channel, with its probability") {
+  constexpr int64_t count = 400, channels = 2, height = 20, width = 16;
+  Dataset data = images(count, channels, height, width);
+  for (float& x : data.inputs.span<float>()) x = 1 + std::abs(x);
+  const Tensor result = batch(data, all_positions(data), {.erase = 0.5}, 7);
+  int erased = 0, wrong = 0;
+  double area = 0, tall = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const float* before = data.inputs.data<float>() + i * channels * height * width;
+    const float* after = result.data<float>() + i * channels * height * width;
+    int64_t top = height, bottom = 0, left = width, right = 0, zeros = 0;
+    for (int64_t p = 0; p < channels * height * width; ++p) {
+      if (after[p] == before[p]) continue;
+      const int64_t y = p / width % height, x = p % width;
+      wrong += after[p] == 0 ? 0 : 1;
+      top = std::min(top, y);
+      bottom = std::max(bottom, y + 1);
+      left = std::min(left, x);
+      right = std::max(right, x + 1);
+      ++zeros;
+    }
+    if (zeros == 0) continue;
+    ++erased;
+    const int64_t h = bottom - top, w = right - left;
+    wrong += zeros == channels * h * w ? 0 : 1;
+    area += static_cast<double>(h * w) / (height * width);
+    tall += h > w ? 1 : 0;
+  }
+  CHECK(wrong == 0);
+  CHECK(erased / 400.0 == doctest::Approx(0.5).epsilon(0.15));
+  CHECK(area / erased == doctest::Approx(0.17).epsilon(0.15));
+  CHECK(tall / erased == doctest::Approx(0.5).epsilon(0.3));
+}
+
 TEST_CASE("make_batch: depends on seed and place only") {
   const Dataset data = images(64, 3, 8, 8);
-  const Augmentation augmentation{2, true};
+  const Augmentation augmentation{2, true, 0.5};
   const std::vector<int64_t> positions = shuffled(64, 3);
   const Tensor once = batch(data, positions, augmentation, 11);
   CHECK(equal(once, batch(data, positions, augmentation, 11)));
@@ -143,6 +177,7 @@ TEST_CASE("make_batch: wrong positions, augmentation or data") {
   CHECK_THROWS_WITH_AS(batch(data, {-1}, {}, 1), doctest::Contains("position -1"), Error);
   CHECK_THROWS_WITH_AS(batch(data, {0}, {5, false}, 1), doctest::Contains("from 0 to 4"), Error);
   CHECK_THROWS_WITH_AS(batch(data, {0}, {-1, false}, 1), doctest::Contains("crop padding"), Error);
+  CHECK_THROWS_WITH_AS(batch(data, {0}, {.erase = 1.5}, 1), doctest::Contains("from 0 to 1, got 1.5"), Error);
   const Dataset flat{Tensor({3, 4}), Tensor({3}, DType::i64), 2};
   CHECK_THROWS_WITH_AS(batch(flat, {0}, {0, true}, 1), doctest::Contains("(N, C, H, W)"), Error);
   const Dataset uneven{Tensor({3, 4}), Tensor({2}, DType::i64), 2};

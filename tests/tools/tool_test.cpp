@@ -268,6 +268,8 @@ TEST_CASE("wrong arguments are said, with what would be right") {
   check_fails(pleat_in(folder, train_blobs("run", {"--lr", "nan"})), "--lr");
   check_fails(pleat_in(folder, train_blobs("run", {"--epochs", "0"})), "--epochs");
   check_fails(pleat_in(folder, train_blobs("run", {"--flip"})), "images");
+  check_fails(pleat_in(folder, train_blobs("run", {"--erase", "0.5"})), "images");
+  check_fails(pleat_in(folder, train_blobs("run", {"--erase", "2"})), "--erase");
   check_fails(pleat_in(folder, {"train", "net", "--data", "csv:blobs.csv"}), "(N, 10)");
   check_fails(pleat_in(folder, {"train", "mymodel", "--data", "digits"}), "(N, 3, N, N)");
   check_fails(pleat_in(folder, {"bench", "net", "--train", "--unfolded"}), "--unfolded");
