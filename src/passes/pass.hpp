@@ -59,6 +59,7 @@ extern const Pass kFuseEpilogue;
 extern const Pass kChooseLayout;
 extern const Pass kChooseTrainingLayout;
 extern const Pass kGatherChannels;
+extern const Pass kOrderChannels;
 extern const Pass kCancelledBiases;
 
 }  // namespace pleat
