@@ -88,7 +88,7 @@ Tensor shaped_for(const Shape& wanted, const Tensor& inputs, const std::string& 
   const auto shape = reshaped(wanted, inputs.shape());
   if (!shape) {
     throw Error(model + " takes inputs of shape " + wanted.str() + "; the data's are " +
-                items(inputs.shape()) + ". `custom` and `cnn` take their sizes from the data");
+                items(inputs.shape()) + ". `custom`, `mlp` and `cnn` take their sizes from the data");
   }
   return inputs.reshape(*shape);
 }

@@ -86,7 +86,7 @@ void ModelArgs::add_to(CLI::App& app, Weights weights_option) {
         ->group(
             "Sizes, where the network has a choice (default: the weights' file's, the data's, or its own)");
   };
-  size_option("--hidden", hidden, "Width of the hidden layer of custom");
+  size_option("--hidden", hidden, "Width of the hidden layers of custom and mlp");
   size_option("--features", features, "Numbers an item of flat input");
   size_option("--channels", channels, "Channels of images");
   size_option("--size", size, "Height and width of images, pixels");

@@ -49,6 +49,11 @@ def net():
     return nn.Sequential(nn.Linear(10, 20), nn.BatchNorm1d(20), nn.ReLU(), nn.Linear(20, 10))
 
 
+def mlp():
+    hidden = nn.Linear(784, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Linear(512, 512), nn.BatchNorm1d(512), nn.ReLU()
+    return nn.Sequential(*hidden, nn.Linear(512, 10))
+
+
 def mymodel():
     stem = nn.Conv2d(3, 64, 3), nn.BatchNorm2d(64), nn.ReLU(inplace=True)
     pool = nn.AdaptiveAvgPool2d(1), nn.Flatten()
@@ -56,7 +61,12 @@ def mymodel():
 
 
 # What builds a network, an item of its input, and its classes.
-OWN = {"net": (net, (10,), 10), "mymodel": (mymodel, (3, 32, 32), 10), "resnet20": (ResNet20, (3, 32, 32), 10)}
+OWN = {
+    "net": (net, (10,), 10),
+    "mlp": (mlp, (784,), 10),
+    "mymodel": (mymodel, (3, 32, 32), 10),
+    "resnet20": (ResNet20, (3, 32, 32), 10),
+}
 
 
 def find(network, size):

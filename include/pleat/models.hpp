@@ -12,6 +12,8 @@ namespace pleat::models {
 Graph net();
 /// The tutorial's CustomModel: Linear, BatchNorm1d, ReLU, Linear, BatchNorm1d.
 Graph custom(int64_t in_features, int64_t hidden, int64_t out_features);
+/// Two hidden layers of BatchNorm1d and ReLU: Linear, BatchNorm1d, ReLU, Linear, BatchNorm1d, ReLU, Linear.
+Graph mlp(int64_t in_features = 784, int64_t hidden = 512, int64_t out_features = 10);
 /// The tutorial's MyModel: Conv2d 3->64 k3, BatchNorm2d, ReLU, global pool, Linear 64->10, BatchNorm1d.
 /// x: (N, 3, size, size), or (N, 3, H, W) of any size for `size` kDynamic.
 Graph mymodel(int64_t size = 32);

@@ -138,6 +138,9 @@ constexpr Sizes kImageNet{.channels = 3, .height = 224, .width = 224, .classes =
 const Entry kModels[] = {
     {"net", {.features = 10}, [](const Sizes&) { return net(); }},
     {"custom", {}, [](const Sizes& s) { return custom(s.features, s.hidden, s.classes); }},
+    {"mlp",
+     {.features = 784, .hidden = 512},
+     [](const Sizes& s) { return mlp(s.features, s.hidden, s.classes); }},
     {"mymodel", {}, [](const Sizes&) { return mymodel(kDynamic); }},
     {"cnn",
      {.channels = 1, .height = 28, .width = 28},
@@ -172,6 +175,16 @@ Graph custom(int64_t in_features, int64_t hidden, int64_t out_features) {
   Chain chain(graph, graph.input("x", {kDynamic, in_features}));
   chain.then("fc1", Linear{in_features, hidden}).then("bn1", BatchNorm1d{hidden}).then(ReLU{});
   chain.then("fc2", Linear{hidden, out_features}).then("bn2", BatchNorm1d{out_features});
+  graph.output("y", chain.value());
+  return graph;
+}
+
+Graph mlp(int64_t in_features, int64_t hidden, int64_t out_features) {
+  Graph graph;
+  Chain chain(graph, graph.input("x", {kDynamic, in_features}));
+  chain.then("fc1", Linear{in_features, hidden}).then("bn1", BatchNorm1d{hidden}).then(ReLU{});
+  chain.then("fc2", Linear{hidden, hidden}).then("bn2", BatchNorm1d{hidden}).then(ReLU{});
+  chain.then("fc3", Linear{hidden, out_features});
   graph.output("y", chain.value());
   return graph;
 }
