@@ -61,6 +61,8 @@ class Tensor {
   /// file until then. Copies made before that call `read` themselves, and leave this one as it is; it may be
   /// called from any thread, one at a time, and what it throws reaches whoever needed the elements.
   static Tensor deferred(Shape shape, DType dtype, std::function<void(void* elements)> read);
+  /// Whether the elements were not needed yet.
+  bool is_deferred() const;
 
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -94,8 +96,8 @@ class Tensor {
   /// A copy that `change` has been applied to, in place. That of a deferred tensor is deferred too: its
   /// elements are made of those of now, whatever becomes of this one.
   Tensor changed(std::function<void(void* elements)> change) const;
-  /// This tensor, or a copy of one that is deferred still, for those who need it once.
-  Tensor in_memory() const;
+  /// Writes the elements there, as many bytes as the tensor has.
+  void copy_to(void* target) const;
   /// The same values in another type; shares the storage where the type is the same already.
   Tensor to(DType dtype) const;
   /// The same elements under another shape of equal size; shares the storage.

@@ -94,38 +94,64 @@ struct Executor::Impl {
 
   void pack() {
     size_t total = 0;
-    std::vector<std::pair<size_t, size_t>> places;  // step, offset
+    Packing packing;
     for (size_t i = 0; i < plan.steps.size(); ++i) {
-      if (plan.steps[i].packed_bytes == 0) continue;
-      places.emplace_back(i, total);
-      total += whole_lines(plan.steps[i].packed_bytes);
+      const Step& step = plan.steps[i];
+      if (step.packed_bytes == 0) continue;
+      packing.places.emplace_back(i, total);
+      total += whole_lines(step.packed_bytes);
+      const Buffer& weight = plan.buffers[static_cast<size_t>(step.inputs[kPackedInput])];
+      packing.most_read = std::max(packing.most_read, bytes_of(weight.type));
     }
     packed_memory = ZeroedMemory(total);
-    std::mutex mutex;
-    parallel_for(static_cast<int64_t>(places.size()), /*grain=*/1, [&](int64_t begin, int64_t end) {
+    parallel_for(static_cast<int64_t>(packing.places.size()), /*grain=*/1, [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p) {
-        const auto [step, offset] = places[static_cast<size_t>(p)];
-        pack_step(step, packed_memory.data() + offset, mutex);
+        const auto [step, offset] = packing.places[static_cast<size_t>(p)];
+        pack_step(step, packed_memory.data() + offset, packing);
       }
     });
   }
 
+  struct Packing {
+    std::vector<std::pair<size_t, size_t>> places;  // steps, and where they pack
+    size_t most_read = 0;                           // bytes of the largest weight
+    std::mutex mutex;
+    std::vector<ZeroedMemory> spare;  // for weights that are read to be packed
+  };
+
   // What only packing reads is in memory no longer than that.
-  void pack_step(size_t i, void* packed, std::mutex& mutex) {
+  void pack_step(size_t i, void* packed, Packing& packing) {
     const Step& step = plan.steps[i];
     RunArguments& arguments = calls[i].arguments;
-    TensorRef& operand = operands[static_cast<size_t>(&arguments.inputs[kPackedInput] - operands.data())];
+    arguments.packed = packed;
+    const auto pack = plan.compute == DType::f64 ? step.op->pack_f64 : step.op->pack_f32;
     const auto buffer = static_cast<size_t>(step.inputs[kPackedInput]);
     Tensor& weight = plan.buffers[buffer].tensor;
-    const auto pack = plan.compute == DType::f64 ? step.op->pack_f64 : step.op->pack_f32;
-    arguments.packed = packed;
+    TensorRef& operand = operands[static_cast<size_t>(&arguments.inputs[kPackedInput] - operands.data())];
     if (operand.data != nullptr) return pack(step.attributes, arguments, packed);
-    const Tensor transient = std::as_const(weight).in_memory();
-    operand.data = const_cast<void*>(transient.raw());
+
+    ZeroedMemory read;
+    if (weight.is_deferred()) {
+      read = take_spare(packing);
+      weight.copy_to(read.data());
+      operand.data = read.data();
+    } else {
+      operand.data = const_cast<void*>(std::as_const(weight).raw());
+    }
     pack(step.attributes, arguments, packed);
     operand.data = nullptr;
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(packing.mutex);
+    if (read.data() != nullptr) packing.spare.push_back(std::move(read));
     if (--packers[buffer] == 0) weight = Tensor();
+  }
+
+  // While a thread waits for parts of one weight it may begin another.
+  static ZeroedMemory take_spare(Packing& packing) {
+    const std::lock_guard lock(packing.mutex);
+    if (packing.spare.empty()) return ZeroedMemory(packing.most_read);
+    ZeroedMemory taken = std::move(packing.spare.back());
+    packing.spare.pop_back();
+    return taken;
   }
 
   void run_step(int i, Profiler* profiler) {

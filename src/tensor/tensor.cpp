@@ -109,18 +109,22 @@ const void* Tensor::typed(DType wanted) const {
   return raw();
 }
 
+void Tensor::copy_to(void* target) const {
+  if (is_deferred()) {
+    storage_->read(target);
+  } else if (const void* const elements = raw(); bytes() > 0) {
+    std::memcpy(target, elements, bytes());
+  }
+}
+
 Tensor Tensor::clone() const {
   Tensor copy(shape_, dtype_);
-  if (storage_ && storage_->is_deferred()) {
-    storage_->read(copy.storage_->data());
-  } else {
-    copy.copy_from(raw(), bytes());
-  }
+  copy_to(copy.storage_->data());
   return copy;
 }
 
 Tensor Tensor::changed(std::function<void(void*)> change) const {
-  if (storage_ && storage_->is_deferred()) {
+  if (is_deferred()) {
     return deferred(shape_, dtype_, [storage = storage_, change = std::move(change)](void* elements) {
       storage->read(elements);
       change(elements);
@@ -131,13 +135,13 @@ Tensor Tensor::changed(std::function<void(void*)> change) const {
   return copy;
 }
 
-Tensor Tensor::in_memory() const {
-  return storage_ && storage_->is_deferred() ? clone() : *this;
+bool Tensor::is_deferred() const {
+  return storage_ && storage_->is_deferred();
 }
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_) return *this;
-  const Tensor source = in_memory();
+  const Tensor source = is_deferred() ? clone() : *this;
   Tensor converted(shape_, dtype);
   with_type(dtype_, [&]<class From>(From*) {
     with_type(dtype, [&]<class To>(To*) { convert<From, To>(source, converted); });
