@@ -101,6 +101,7 @@ inline void product(const TapProduct<float>& p) {
   const float* w = p.weights;
   for (int64_t j = 0; j < p.columns; j += kGemmColumns, w += panel) {
     const int64_t columns = p.columns - j < kGemmColumns ? p.columns - j : kGemmColumns;
+    TileOutput tile_out = at(out, 0, j);
     // Tiles of almost equal height: a last one of few rows would wait for its sums.
     for (int64_t tile = 0, i = 0, activated = 0; tile < tiles; ++tile) {
       const int64_t end = (tile + 1) * p.rows / tiles;
@@ -108,7 +109,8 @@ inline void product(const TapProduct<float>& p) {
           columns > kLanes ? product_kernel<2>(end - i, all_rows) : product_kernel<1>(end - i, all_rows);
       if (out.residual != nullptr) prefetch_residual(p, end, j);
       const Ahead next = tile < ahead ? Ahead{w + panel + tile * depth * step, step} : Ahead{w, 0};
-      kernel(p, p.pixels + i, w, next, at(out, i, j), columns);
+      kernel(p, p.pixels + i, w, next, tile_out, columns);
+      advance(tile_out, end - i);
       i = end;
       if (activate && (i - activated >= kActivatedRows || i == p.rows)) {
         activate_block(out.activation, out.alpha, p.y + activated * p.y_stride + j, p.y_stride, i - activated,

@@ -141,6 +141,13 @@ PLEAT_INLINE TileOutput at(TileOutput out, int64_t row, int64_t column) {
   return out;
 }
 
+/// The same tile's neighbour so many rows below.
+PLEAT_INLINE void advance(TileOutput& out, int64_t rows) {
+  out.c += rows * out.c_stride;
+  if (out.row_bias != nullptr) out.row_bias += rows;
+  if (out.residual != nullptr) out.residual += rows * out.residual_stride;
+}
+
 // Scalars, not a TileOutput: one whose address is taken is kept in memory. Down the rows, which are few
 // vectors wide, so that an activation's constants stay in registers.
 __attribute__((noinline)) void activate_block(Activation activation, float alpha, float* block,
