@@ -18,7 +18,7 @@ CXX=clang++ build_in build-fuzz -Dfuzz=true -Disas=reference -Dtests=false -Dtoo
 mkdir -p build-fuzz/corpus/onnx
 for model in /usr/share/libonnx-testdata/data/*/*/model.onnx; do
   name=$(basename "$(dirname "$model")")
-  [ "$(stat -c %s "$model")" -gt 4096 ] || cp -u "$model" "build-fuzz/corpus/onnx/$name"
+  [ "$(stat -c %s "$model")" -gt 16384 ] || cp -u "$model" "build-fuzz/corpus/onnx/$name"
 done
 
 failed=0
@@ -29,7 +29,7 @@ for name in "${targets[@]}"; do
   # An input that takes 10 s or 256 MB is a fault.
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
     "build-fuzz/tests/fuzz/${name}_fuzz" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name" -max_total_time="$seconds" \
-    -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 -max_len=4096 -artifact_prefix="build-fuzz/faults/$name-" \
+    -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 -max_len=16384 -artifact_prefix="build-fuzz/faults/$name-" \
     -print_final_stats=1 -verbosity=1 >"$log" 2>&1 || result=failed
   executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   echo "$name: ${executions:-0} executions, $result"

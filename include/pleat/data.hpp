@@ -75,6 +75,7 @@ struct Augmentation {
   /// area, sides from 0.3 to 3.3 to one (random erasing, Zhong et al. 2020; sizes as in torchvision).
   double erase = 0;
 
+  /// Whether it does anything.
   bool changes() const { return crop_padding != 0 || flip || erase != 0; }
 };
 

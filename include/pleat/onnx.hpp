@@ -10,12 +10,13 @@ namespace pleat {
 /// Weights become parameters and batch normalizations' statistics become states, under their ONNX names;
 /// everything else known is a constant. Dimensions that the file leaves open are kDynamic. Error names the
 /// file, the node, its operator and the fault: whatever Pleat does not have (an operator, an attribute's
-/// value, an element type other than FLOAT, INT64, INT32 and BOOL) is refused. Weights of 4 KiB and more are
-/// read when they are first needed (Tensor::deferred): until then the file stays open, and may be replaced or
-/// removed, but not changed in place.
+/// value, an element type other than FLOAT, INT64, INT32 and BOOL) is refused. Large weights, and floats in
+/// files beside the model, are read when they are first needed (Tensor::deferred): their file stays open
+/// until then, and may be replaced or removed, but not changed in place.
 Graph read_onnx(const std::filesystem::path& file);
 
-/// Reads a TensorProto from a file of its own (.pb), as ONNX's test data are.
+/// Reads a TensorProto from a file of its own (.pb), as ONNX's test data are; floats in another file are
+/// deferred.
 Tensor read_onnx_tensor(const std::filesystem::path& file);
 
 struct OnnxOptions {

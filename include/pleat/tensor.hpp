@@ -57,9 +57,9 @@ class Tensor {
     return tensor;
   }
 
-  /// Elements that `read` writes into zeroed memory when they are first needed: a weight that stays in its
+  /// Elements that `read` writes, every one of them, when they are first needed: a weight that stays in its
   /// file until then. Copies made before that call `read` themselves, and leave this one as it is; it may be
-  /// called from any thread, one at a time, and what it throws reaches whoever needed the elements.
+  /// called from several threads at once, and what it throws reaches whoever needed the elements.
   static Tensor deferred(Shape shape, DType dtype, std::function<void(void* elements)> read);
   /// Whether the elements were not needed yet.
   bool is_deferred() const;
@@ -110,6 +110,7 @@ class Tensor {
  private:
   struct Storage;
 
+  void check_shape() const;
   void copy_from(const void* source, size_t bytes);
   void* typed(DType wanted);
   const void* typed(DType wanted) const;

@@ -13,7 +13,8 @@
 namespace pleat {
 namespace {
 
-// Forgets the data of constants that are read only to be packed.
+// Forgets the data of constants that are read only to be packed, whatever the batch: other ops than the
+// packed_only ones read theirs as they are for a few rows.
 void release_packed(GraphData& graph) {
   std::vector<bool> needed(graph.values.size());
   for (ValueId output : graph.outputs) needed[static_cast<size_t>(output)] = true;

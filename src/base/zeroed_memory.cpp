@@ -28,7 +28,9 @@ constexpr std::align_val_t kLine{64};
 #if PLEAT_MAPS_PAGES
 namespace {
 
-constexpr size_t kLarge = 256 << 10, kPage = 4096, kHugePage = 2 << 20;
+// The largest page of any system: what is given back has to be whole pages.
+constexpr size_t kPage = 64 << 10;
+constexpr size_t kLarge = 256 << 10, kHugePage = 2 << 20;
 // Pieces that are too small for huge pages of their own lie side by side in mappings of this size: a fault
 // for every 4 KiB would cost more than all else that is done to a weight that is read.
 constexpr size_t kShared = 32 << 20;
@@ -88,7 +90,7 @@ class SharedPages {
 };
 
 SharedPages& shared_pages() {
-  static SharedPages pages;
+  static SharedPages& pages = *new SharedPages;  // outlives every static that allocates
   return pages;
 }
 

@@ -7,8 +7,8 @@ namespace pleat {
 
 class MappedPages;
 
-/// Zeroed memory at a cache line's boundary. A large piece has pages of its own from the system: zero without
-/// being written, huge ones where it allows, given back as soon as it is freed. Throws std::bad_alloc.
+/// Zeroed memory at a cache line's boundary. A large piece is whole pages from the system: zero without being
+/// written, huge ones where it allows, given back when it is freed. Throws std::bad_alloc.
 class ZeroedMemory {
  public:
   ZeroedMemory() = default;

@@ -14,10 +14,10 @@ struct Executor::Impl {
   explicit Impl(Plan made) : plan(std::move(made)), arena(plan.arena_bytes) {
     kernels = plan.compute == DType::f64 ? static_cast<const void*>(&kernels::active_table<double>())
                                          : static_cast<const void*>(&kernels::active_table<float>());
-    count_packers();
-    resolve();
+    std::vector<int> packers = count_packers();
+    resolve(packers);
     reserve_workers(max_workers());
-    pack();
+    pack(packers);
   }
 
   void* address(const Buffer& buffer) {
@@ -26,7 +26,7 @@ struct Executor::Impl {
     return nullptr;  // the caller's: known at each run
   }
 
-  void resolve() {
+  void resolve(const std::vector<int>& packers) {
     size_t count = 0;
     for (const Step& step : plan.steps) count += step.inputs.size() + step.outputs.size();
     operands.resize(count);
@@ -44,6 +44,7 @@ struct Executor::Impl {
       }
       return first;
     };
+    for (const auto& [from, to] : plan.copies) address(plan.buffers[static_cast<size_t>(from)]);  // read now
     for (const Step& step : plan.steps) {
       RunArguments arguments{};
       arguments.inputs = resolve_list(step.inputs);
@@ -74,8 +75,9 @@ struct Executor::Impl {
     }
   }
 
-  void count_packers() {
-    packers.resize(plan.buffers.size());
+  // For each buffer how many steps pack it, where no run reads it; else 0.
+  std::vector<int> count_packers() const {
+    std::vector<int> packers(plan.buffers.size());
     std::vector<bool> read(plan.buffers.size());
     for (const auto& [from, to] : plan.copies) read[static_cast<size_t>(from)] = true;
     for (const Step& step : plan.steps) {
@@ -90,11 +92,12 @@ struct Executor::Impl {
       }
     }
     for (size_t i = 0; i < packers.size(); ++i) packers[i] = read[i] ? 0 : packers[i];
+    return packers;
   }
 
-  void pack() {
+  void pack(std::vector<int>& packers) {
     size_t total = 0;
-    Packing packing;
+    Packing packing{.packers = packers};
     for (size_t i = 0; i < plan.steps.size(); ++i) {
       const Step& step = plan.steps[i];
       if (step.packed_bytes == 0) continue;
@@ -113,36 +116,38 @@ struct Executor::Impl {
   }
 
   struct Packing {
-    std::vector<std::pair<size_t, size_t>> places;  // steps, and where they pack
-    size_t most_read = 0;                           // bytes of the largest weight
-    std::mutex mutex;
-    std::vector<ZeroedMemory> spare;  // for weights that are read to be packed
+    std::vector<int>& packers;                           // of each buffer, those still to come
+    std::vector<std::pair<size_t, size_t>> places = {};  // steps, and where they pack
+    size_t most_read = 0;                                // bytes of the largest weight
+    std::mutex mutex = {};
+    std::vector<ZeroedMemory> spare = {};  // for weights that are read to be packed
   };
 
   // What only packing reads is in memory no longer than that.
   void pack_step(size_t i, void* packed, Packing& packing) {
     const Step& step = plan.steps[i];
+    const auto pack = plan.compute == DType::f64 ? step.op->pack_f64 : step.op->pack_f32;
     RunArguments& arguments = calls[i].arguments;
     arguments.packed = packed;
-    const auto pack = plan.compute == DType::f64 ? step.op->pack_f64 : step.op->pack_f32;
+    if (arguments.inputs[kPackedInput].data != nullptr) return pack(step.attributes, arguments, packed);
+
     const auto buffer = static_cast<size_t>(step.inputs[kPackedInput]);
     Tensor& weight = plan.buffers[buffer].tensor;
-    TensorRef& operand = operands[static_cast<size_t>(&arguments.inputs[kPackedInput] - operands.data())];
-    if (operand.data != nullptr) return pack(step.attributes, arguments, packed);
-
+    std::vector<TensorRef> inputs(arguments.inputs, arguments.inputs + arguments.input_count);
     ZeroedMemory read;
     if (weight.is_deferred()) {
       read = take_spare(packing);
       weight.copy_to(read.data());
-      operand.data = read.data();
+      inputs[kPackedInput].data = read.data();
     } else {
-      operand.data = const_cast<void*>(std::as_const(weight).raw());
+      inputs[kPackedInput].data = const_cast<void*>(std::as_const(weight).raw());
     }
-    pack(step.attributes, arguments, packed);
-    operand.data = nullptr;
+    RunArguments once = arguments;
+    once.inputs = inputs.data();
+    pack(step.attributes, once, packed);
     const std::lock_guard lock(packing.mutex);
     if (read.data() != nullptr) packing.spare.push_back(std::move(read));
-    if (--packers[buffer] == 0) weight = Tensor();
+    if (--packing.packers[buffer] == 0) weight = Tensor();
   }
 
   // While a thread waits for parts of one weight it may begin another.
@@ -218,7 +223,6 @@ struct Executor::Impl {
   int worker_count = 0;
   std::vector<TensorRef> operands;
   std::vector<Call> calls;
-  std::vector<int> packers;  // of each buffer: the steps that pack it, where no run reads it; else 0
   std::vector<CallerPlace> input_places, output_places;
   std::vector<Tensor> changed_tensors;
 };

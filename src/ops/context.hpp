@@ -11,7 +11,7 @@ namespace pleat {
 
 /// One tensor as a step sees it.
 struct TensorRef {
-  void* data = nullptr;  ///< null: absent
+  void* data = nullptr;  ///< null: absent, or packed
   const ValueType* type = nullptr;
 };
 
@@ -48,7 +48,8 @@ class Context {
   DType out_dtype(int i) const { return arguments_.outputs[i].type->dtype; }
   const Shape& out_shape(int i) const { return arguments_.outputs[i].type->shape; }
 
-  /// Null for an absent input. U is the element's type: T for floats, else int64_t, int32_t or bool.
+  /// Null for an absent input, and for one that was packed. U is the element's type: T for floats, else
+  /// int64_t, int32_t or bool.
   template <class U = T>
   const U* in(int i) const {
     return static_cast<const U*>(arguments_.inputs[i].data);

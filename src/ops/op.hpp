@@ -55,7 +55,7 @@ constexpr size_t whole_lines(size_t bytes) {
 /// place.
 enum class KnownRule : uint8_t { all_or_nothing, moves, elementwise };
 
-/// The input that is packed by every op that packs: its weight.
+/// The input that is packed by every op that packs: its weight. Runs do not read it then.
 inline constexpr size_t kPackedInput = 1;
 
 /// What a kind of node means. Every op's .cpp defines one, through define_op. A null function is a default.
@@ -77,7 +77,7 @@ struct OpDef {
   /// Multiply-adds of one run, for people. Null: 0.
   int64_t (*multiply_adds)(const ops::Attributes&, const InputTypes& in);
   /// Bytes of input kPackedInput, a constant, in the op's own layout, made once by `pack`; 0: nothing to
-  /// pack. What is packed is not read by runs.
+  /// pack.
   size_t (*packed_bytes)(const ops::Attributes&, const InputTypes& in, DType compute);
   void (*pack_f32)(const ops::Attributes&, const RunArguments&, void* packed);
   void (*pack_f64)(const ops::Attributes&, const RunArguments&, void* packed);

@@ -43,8 +43,9 @@ struct LinearView {
     const int64_t rows = outputs_first ? weight[0] : weight[0] * weight[1];
     const int64_t count = outputs_first ? weight[1] * inner : inner;
     for (int64_t r = 0; r < rows; ++r) {
-      const int64_t group = r / weight[1] / (weight[0] / groups);  // of a weight that is not outputs_first
-      f(static_cast<size_t>(outputs_first ? r : group * weight[1] + r % weight[1]), r * count, count);
+      const int64_t output =
+          outputs_first ? r : r / weight[1] / (weight[0] / groups) * weight[1] + r % weight[1];
+      f(static_cast<size_t>(output), r * count, count);
     }
   }
 };

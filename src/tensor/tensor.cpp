@@ -1,6 +1,7 @@
 #include "pleat/tensor.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <mutex>
 
@@ -23,29 +24,28 @@ void convert(const Tensor& from, Tensor& to) {
 struct Tensor::Storage {
   using Read = std::function<void(void*)>;
 
-  explicit Storage(size_t bytes) : bytes_(bytes), memory_(bytes) {}
+  explicit Storage(size_t bytes) : bytes_(bytes), memory_(bytes), data_(memory_.data()) {}
   Storage(size_t bytes, Read read) : bytes_(bytes), read_(std::move(read)) {}
 
+  bool is_deferred() const { return data_.load(std::memory_order_acquire) == nullptr; }
+
   void* data() {
-    if (!read_) return memory_.data();
+    if (!is_deferred()) return data_.load(std::memory_order_acquire);
     const std::lock_guard lock(mutex_);
-    if (memory_.data() == nullptr) {
+    if (is_deferred()) {
       ZeroedMemory memory(bytes_);
       read_(memory.data());
       memory_ = std::move(memory);
+      data_.store(memory_.data(), std::memory_order_release);
+      read_ = nullptr;  // and let go of its file
     }
-    return memory_.data();
+    return data_.load(std::memory_order_acquire);
   }
 
-  bool is_deferred() {
-    if (!read_) return false;
+  // What reads the elements, where they are deferred still.
+  Read read() {
     const std::lock_guard lock(mutex_);
-    return memory_.data() == nullptr;
-  }
-  // The elements of a deferred one, elsewhere.
-  void read(void* target) {
-    const std::lock_guard lock(mutex_);
-    read_(target);
+    return read_;
   }
 
   uint64_t version = 0;
@@ -55,6 +55,7 @@ struct Tensor::Storage {
   Read read_;
   std::mutex mutex_;
   ZeroedMemory memory_;
+  std::atomic<void*> data_ = nullptr;
 };
 
 size_t size_of(DType dtype) {
@@ -69,14 +70,20 @@ std::string_view name_of(DType dtype) {
 }
 
 Tensor::Tensor(Shape shape, DType dtype) : shape_(std::move(shape)), dtype_(dtype) {
-  if (!shape_.is_static()) fail("tensor: every dimension must be known, got ", shape_.str());
+  check_shape();
   storage_ = std::make_shared<Storage>(bytes());
 }
 
+void Tensor::check_shape() const {
+  if (!shape_.is_static()) fail("tensor: every dimension must be known, got ", shape_.str());
+}
+
 Tensor Tensor::deferred(Shape shape, DType dtype, std::function<void(void*)> read) {
+  if (!read) fail("tensor: a deferred one needs what reads it");
   Tensor tensor;
   tensor.shape_ = std::move(shape);
   tensor.dtype_ = dtype;
+  tensor.check_shape();
   tensor.storage_ = std::make_shared<Storage>(tensor.bytes(), std::move(read));
   return tensor;
 }
@@ -110,8 +117,8 @@ const void* Tensor::typed(DType wanted) const {
 }
 
 void Tensor::copy_to(void* target) const {
-  if (is_deferred()) {
-    storage_->read(target);
+  if (const auto read = storage_ ? storage_->read() : nullptr) {
+    read(target);
   } else if (const void* const elements = raw(); bytes() > 0) {
     std::memcpy(target, elements, bytes());
   }
@@ -124,9 +131,9 @@ Tensor Tensor::clone() const {
 }
 
 Tensor Tensor::changed(std::function<void(void*)> change) const {
-  if (is_deferred()) {
-    return deferred(shape_, dtype_, [storage = storage_, change = std::move(change)](void* elements) {
-      storage->read(elements);
+  if (auto read = storage_ ? storage_->read() : nullptr) {
+    return deferred(shape_, dtype_, [read = std::move(read), change = std::move(change)](void* elements) {
+      read(elements);
       change(elements);
     });
   }

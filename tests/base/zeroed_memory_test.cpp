@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 namespace pleat {
 
@@ -23,6 +24,26 @@ TEST_CASE("ZeroedMemory: zeros at a line's boundary, of every size, that move wi
     memory = ZeroedMemory(bytes);
     CHECK((bytes == 0 || memory.data()[bytes - 1] == std::byte{0}));
   }
+}
+
+TEST_CASE("ZeroedMemory: pieces beside one another are given back alone, and new ones are zero") {
+  constexpr size_t size = 300 << 10;
+  const auto is = [](const ZeroedMemory& memory, size_t bytes, std::byte value) {
+    return std::all_of(memory.data(), memory.data() + bytes, [=](std::byte b) { return b == value; });
+  };
+  ZeroedMemory before(size), middle(size), after(size);
+  for (const ZeroedMemory* memory : {&before, &middle, &after}) std::memset(memory->data(), 7, size);
+  middle = ZeroedMemory();
+  before = ZeroedMemory();
+  CHECK(is(after, size, std::byte{7}));
+  std::vector<ZeroedMemory> many;  // more than one mapping holds
+  for (int i = 0; i < 20; ++i) {
+    many.emplace_back(size_t{3} << 20);
+    CHECK(is(many.back(), size_t{3} << 20, std::byte{0}));
+    std::memset(many.back().data(), i, size_t{3} << 20);
+  }
+  for (int i = 0; i < 20; ++i)
+    CHECK(is(many[static_cast<size_t>(i)], size_t{3} << 20, static_cast<std::byte>(i)));
 }
 
 }  // namespace pleat

@@ -381,6 +381,21 @@ TEST_CASE("onnx: a damaged file is an Error or another model, never a crash") {
   };
   CHECK(accepted_truncations(bytes, read) == 0);
   CHECK(accepted_truncations(large_linear().message.SerializeAsString(), read) == 0);
+  // A graph, and a name in it, of almost 2 GB.
+  CHECK_THROWS_AS(read("\x3a\x80\xfe\xff\xff\x07\x12\x80\xfc\xff\xff\x07name"), Error);
+  // A graph that ends a byte before its initializer does.
+  OnnxModel model = large_linear();
+  const std::string initializer = model.graph().initializer(0).SerializeAsString();
+  const auto size = static_cast<unsigned>(initializer.size() + 3);
+  const auto with_graph_of = [&](unsigned graph_size) {
+    std::string file = {'\x3a', static_cast<char>(graph_size % 128 + 128),
+                        static_cast<char>(graph_size / 128)};
+    file += {'\x2a', static_cast<char>((size - 3) % 128 + 128), static_cast<char>((size - 3) / 128)};
+    model.message.clear_graph();
+    return model.message.SerializeAsString() + file + initializer;
+  };
+  CHECK_THROWS_WITH_AS(read(with_graph_of(size)), doctest::Contains("has no outputs"), Error);
+  CHECK_THROWS_WITH_AS(read(with_graph_of(size - 1)), doctest::Contains("is not an ONNX model"), Error);
   CHECK(rejected_changes(bytes, bytes.size(), 2000, 7, read) > 200);
   CHECK_THROWS_AS(read_onnx(folder / "absent.onnx"), Error);
   CHECK_THROWS_AS(read_onnx(folder.path()), Error);

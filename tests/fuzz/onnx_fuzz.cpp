@@ -25,7 +25,11 @@ void plan(const Graph& graph) {
     if (elements > kMostElements) return;
   }
   PassContext context;
-  make_plan(inference_graph(graph.ir(), /*fold=*/true, context), shapes);
+  const GraphData folded = inference_graph(graph.ir(), /*fold=*/true, context);
+  for (const ValueInfo& value : folded.values) {
+    if (value.data.defined()) value.data.raw();  // read from the file now, if it was not before
+  }
+  make_plan(folded, shapes);
 }
 
 }  // namespace

@@ -154,12 +154,12 @@ bool same_bits(const Tensor& a, const Tensor& b) {
   return a.defined() == b.defined() && (!a.defined() || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0);
 }
 
-// Places of an input where its gradient is compared. ASan is as slow as it is curious: it sees at one place
-// what it sees at all.
+// About how many places of an input have their gradient compared; ASan, which is slow, sees at few what it
+// sees at all.
 #if defined(__SANITIZE_ADDRESS__)
-constexpr int64_t kMostPlaces = 2;
+constexpr int64_t kPlaces = 2;
 #else
-constexpr int64_t kMostPlaces = 16;
+constexpr int64_t kPlaces = 16;
 #endif
 
 // Central differences at some places of input i, in double.
@@ -171,7 +171,7 @@ void check_numeric_gradient(const OpCase& op_case, const std::vector<Tensor>& in
   moved[i] = inputs[i].to(DType::f64);
   double scale = 1e-3;
   for (double g : gradient.span<double>()) scale = std::max(scale, std::abs(g));
-  const int64_t n = gradient.numel(), step = std::max<int64_t>(1, n / kMostPlaces);
+  const int64_t n = gradient.numel(), step = std::max<int64_t>(1, n / kPlaces);
   for (int64_t place = 0; place < n; place += step) {
     double& x = moved[i].data<double>()[place];
     const double at = x;

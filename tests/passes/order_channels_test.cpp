@@ -42,6 +42,7 @@ class Builder {
   ValueId input(const char* name, int64_t channels = kHalf) {
     return add_input(graph, name, {DType::f32, {2, 6, 5, channels}});
   }
+  ValueId weight_of(ValueId y) const { return graph.node(graph.value(y).producer).inputs[1]; }
   GraphData finish(const std::vector<ValueId>& outputs) {
     graph.outputs = outputs;
     graph.output_names.resize(outputs.size());
@@ -59,6 +60,15 @@ class Builder {
   uint64_t seed_ = 20;
 };
 
+// Of zipped(): first what lies in a, then what lies in b.
+bool is_side_by_side(const std::vector<ops::ChannelRun>& runs) {
+  const auto is = [](const ops::ChannelRun& run, int64_t input) {
+    return run.input == input && run.from == 0 && run.to == input * kHalf && run.count == kHalf &&
+           run.step == 1;
+  };
+  return runs.size() == 2 && is(runs[0], 0) && is(runs[1], 1);
+}
+
 // Whether the gathers copy side by side, once the pass has run; the results are what they were.
 bool ordered(const GraphData& before) {
   std::vector<Tensor> inputs;
@@ -74,7 +84,7 @@ bool ordered(const GraphData& before) {
   for (const Node& node : after.nodes) {
     const auto* gather = std::get_if<ops::GatherChannels>(&node.attributes);
     if (gather == nullptr) continue;
-    for (const ops::ChannelRun& run : gather->runs) all = all && run.step == 1;
+    all = all && is_side_by_side(gather->runs);
   }
   return all;
 }
@@ -83,6 +93,14 @@ TEST_CASE("order_channels: convolutions of all channels, alone and before a dept
   Builder net;
   const ValueId x = net.zipped();
   CHECK(ordered(net.finish({net.conv(x, 8, 1, 1), net.conv(x, 7, 3, 1), net.expand_depthwise(x, 12)})));
+}
+
+TEST_CASE("order_channels: a weight that another convolution has too stays as it is for that") {
+  Builder net;
+  const ValueId x = net.zipped(), y = net.conv(x, 8, 1, 1);
+  ops::ConvChannelsLast same;
+  CHECK(ordered(
+      net.finish({y, net.add(same, {net.input("other", kChannels), net.weight_of(y), kAbsent, kAbsent})})));
 }
 
 TEST_CASE("order_channels: through depthwise convolutions, to those that read them") {

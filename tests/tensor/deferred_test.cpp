@@ -1,11 +1,16 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 
-#include "graph/graph_data.hpp"
+#include "base/parallel.hpp"
+#include "executor/executor.hpp"
+#include "graph/edit.hpp"
+#include "plan/plan.hpp"
 #include "pleat/layers.hpp"
 #include "pleat/model.hpp"
 #include "support/model_tools.hpp"
+#include "support/run_graph.hpp"
 
 namespace pleat {
 namespace {
@@ -14,7 +19,7 @@ using test::random_tensor;
 using test::relative_error;
 
 // A deferred tensor of another's values, which counts how often it is read.
-Tensor counted(const Tensor& values, int& reads) {
+Tensor counted(const Tensor& values, std::atomic<int>& reads) {
   return Tensor::deferred(values.shape(), values.dtype(), [values, &reads](void* elements) {
     ++reads;
     std::copy_n(values.data<float>(), values.numel(), static_cast<float*>(elements));
@@ -22,7 +27,7 @@ Tensor counted(const Tensor& values, int& reads) {
 }
 
 TEST_CASE("Tensor::deferred: read when needed, and once; copies before that read for themselves") {
-  int reads = 0;
+  std::atomic<int> reads = 0;
   const Tensor tensor = counted(Tensor::from<float>({3}, {1, 2, 3}), reads);
   CHECK(tensor.defined());
   CHECK(tensor.shape() == Shape{3});
@@ -45,7 +50,7 @@ TEST_CASE("Tensor::changed: of the elements of then, deferred where these are") 
   const auto doubled = [](void* elements) {
     for (int i = 0; i < 3; ++i) static_cast<float*>(elements)[i] *= 2;
   };
-  int reads = 0;
+  std::atomic<int> reads = 0;
   Tensor tensor = counted(Tensor::from<float>({3}, {1, 2, 3}), reads);
   const Tensor before = tensor.changed(doubled);
   CHECK(reads == 0);
@@ -67,6 +72,8 @@ TEST_CASE("Tensor::deferred: what reading throws reaches who needed the elements
   CHECK_THROWS_WITH_AS(tensor.clone(), "gone", Error);
   fails = false;
   CHECK(*tensor.data<float>() == 5);
+  CHECK_THROWS_AS(Tensor::deferred({kDynamic}, DType::f32, [](void*) {}), Error);
+  CHECK_THROWS_AS(Tensor::deferred({1}, DType::f32, nullptr), Error);
 }
 
 TEST_CASE(
@@ -76,12 +83,13 @@ TEST_CASE(
   x = graph.add("conv", Conv2d{.in_channels = 8, .out_channels = 16, .kernel_size = 3, .padding = 1}, {x});
   x = graph.add("bn", BatchNorm2d{.num_features = 16}, {x});
   x = graph.add("relu", ReLU{}, {x});
-  x = graph.add("shared1", Conv2d{.in_channels = 16, .out_channels = 16, .kernel_size = 1}, {x});
+  x = graph.add("pointwise", Conv2d{.in_channels = 16, .out_channels = 16, .kernel_size = 1}, {x});
   graph.output("y", x);
   Model whole(graph, {.seed = 3});
   test::randomize(whole, 5);
 
-  int reads = 0, weights = 0;
+  std::atomic<int> reads = 0;
+  int weights = 0;
   Graph deferred = whole.graph();
   for (ValueInfo& value : deferred.ir().values) {
     if (value.kind != ValueKind::parameter || value.type.shape.rank() != 4) continue;
@@ -108,6 +116,43 @@ TEST_CASE(
   CHECK(relative_error(model(small), whole(small)) == 0);
   CHECK(reads == 6);
   CHECK(relative_error(model.train()(large), whole.train()(large)) == 0);
+}
+
+TEST_CASE("a deferred weight that several steps pack, and one that is an output too") {
+  const Tensor values = random_tensor({8, 8, 3, 3}, 5), x = random_tensor({1, 9, 9, 8}, 6);
+  std::atomic<int> reads = 0;
+  const auto build = [&](const Tensor& data, bool is_output) {
+    GraphData graph;
+    ValueId y = add_input(graph, "x", {DType::f32, x.shape()});
+    const ValueId weight = add_constant(graph, "w", data);
+    ops::ConvChannelsLast conv;
+    conv.window.kernel = {3, 3};
+    for (const char* name : {"a", "b", "c"})
+      y = add_node(graph, name, conv, {y, weight, kAbsent, kAbsent})[0];
+    graph.outputs = {y};
+    if (is_output) graph.outputs.push_back(weight);
+    graph.output_names.resize(graph.outputs.size());
+    return graph;
+  };
+  const std::vector<Tensor> expected = test::run_graph(build(values, true), {x});
+  for (const bool is_output : {false, true}) {
+    for (const int threads : {1, 2, 8}) {
+      Arena(threads).execute([&] {
+        reads = 0;
+        const std::vector<Shape> shapes = {x.shape()};
+        Executor executor(make_plan(build(counted(values, reads), is_output), shapes));
+        CHECK(reads == (is_output ? 1 : 3));
+        Tensor y(expected[0].shape()), w(values.shape());
+        const void* const inputs[] = {x.raw()};
+        std::vector<void*> outputs = {y.raw()};
+        if (is_output) outputs.push_back(w.raw());
+        executor.run(inputs, outputs);
+        CHECK(reads == (is_output ? 1 : 3));
+        CHECK(relative_error(y, expected[0]) == 0);
+        if (is_output) CHECK(relative_error(w, values) == 0);
+      });
+    }
+  }
 }
 
 }  // namespace

@@ -3,12 +3,14 @@
 #include <mutex>
 
 #include "base/format.hpp"
-#include "formats/input_file.hpp"
 
 namespace pleat::formats {
 namespace {
 
 using onnx::TensorProto;
+
+// Files that stay open: a process may have some hundreds more at the least.
+constexpr size_t kMostOpen = 64;
 
 uint64_t number(const std::string& text, const std::string& key, const std::string& where) {
   uint64_t value = 0;
@@ -54,19 +56,30 @@ Tensor ExternalData::tensor(const TensorProto& message, const Shape& shape, DTyp
   if (location.empty() || normal.is_absolute() || *normal.begin() == "..") {
     fail(where, ": external data's location '", location.string(), "' is not below the model's folder");
   }
-  std::shared_ptr<File>& data = files_[normal];
-  if (!data) data = std::make_shared<File>(folder_ / normal);
-  const uint64_t size = data->file().size();
-  if (bytes.length != wanted || bytes.offset > size || size - bytes.offset < wanted) {
-    data->file().fail("holds no ", wanted, " bytes from ", bytes.offset, " on, as ", where, " needs (length ",
-                      bytes.length, ", file ", size, ")");
+  const auto found = files_.find(normal);
+  const bool stays_open = found != files_.end() || files_.size() < kMostOpen;
+  const auto data = found != files_.end() ? found->second : std::make_shared<File>(folder_ / normal);
+  if (stays_open) files_.emplace(normal, data);
+  if (bytes.length != wanted) {
+    fail(where, ": ", bytes.length, " bytes for a tensor of shape ", shape.str(), ", which needs ", wanted);
   }
-  if (dtype == DType::f32) {
+  const uint64_t size = data->file().size();
+  if (bytes.offset > size || size - bytes.offset < wanted) {
+    data->file().fail("holds no ", wanted, " bytes from ", bytes.offset, " on, as ", where, " needs (file ",
+                      size, ")");
+  }
+  if (dtype == DType::f32 && stays_open) {
     return Tensor::deferred(shape, dtype, [data, bytes](void* elements) { data->read(bytes, elements); });
   }
   Tensor tensor(shape, dtype);
   data->read(bytes, tensor.raw());
   return tensor;
+}
+
+InputFile& ExternalData::open(const std::string& file) {
+  const auto data = std::make_shared<File>(folder_ / file);
+  files_.emplace(std::filesystem::path(file).lexically_normal(), data);
+  return data->file();
 }
 
 void set_external(TensorProto& message, const std::string& location, const ByteRange& bytes) {

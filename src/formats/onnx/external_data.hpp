@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "formats/input_file.hpp"
 #include "onnx.pb.h"
 #include "pleat/tensor.hpp"
 
@@ -18,14 +19,18 @@ struct ByteRange {
 /// Says that a tensor's data are those bytes of a file in the model's folder.
 void set_external(onnx::TensorProto& message, const std::string& location, const ByteRange& bytes);
 
-/// The files that hold a model's data outside its message. Each is opened once, and stays open as long as a
+/// A model's folder, with the files that hold its data. Each is opened once, and stays open as long as a
 /// tensor may still be read from it: it may be replaced or removed meanwhile, but not changed.
 class ExternalData {
  public:
   explicit ExternalData(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-  /// The tensor of a message, of so many bytes. Floats are deferred (Tensor::deferred). Error, with `where`
-  /// before it, where the file is not below the folder, is missing, or does not hold them.
+  /// A file in the folder, to be read before any tensor of it.
+  InputFile& open(const std::string& file);
+
+  /// The tensor of a message, whose data are outside it. Floats are deferred (Tensor::deferred), but for
+  /// those of the last of very many files. Error, with `where` before it, where the file is not below the
+  /// folder, is missing, or does not hold them.
   Tensor tensor(const onnx::TensorProto& message, const Shape& shape, DType dtype, const std::string& where);
 
  private:

@@ -17,7 +17,7 @@ namespace pleat::formats {
 /// An ONNX graph on its way into ours: which of our values stands for each ONNX name.
 class GraphImport {
  public:
-  GraphImport(std::filesystem::path folder, int opset) : external_(std::move(folder)), opset_(opset) {}
+  GraphImport(ExternalData& external, int opset) : external_(external), opset_(opset) {}
 
   /// The whole of a model's graph. Takes the initializers' data out of the message as it goes.
   void read(onnx::GraphProto& message);
@@ -63,7 +63,7 @@ class GraphImport {
   Bound& find(const std::string& name);
   const Tensor& data_of(const std::string& name, Bound& bound);
 
-  ExternalData external_;
+  ExternalData& external_;
   int opset_;
   GraphData graph_;
   std::unordered_map<std::string, Bound> names_;

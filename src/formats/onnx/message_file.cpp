@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "formats/input_file.hpp"
-#include "formats/onnx/external_data.hpp"
 
 namespace pleat::formats {
 namespace {
@@ -46,27 +45,34 @@ constexpr uint32_t bytes_tag(int field) {
   return WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
 }
 
-// Reads a message up to its end: `take(length)` the fields of that tag, the message itself all others.
+// Adds the next field to the message, as the message itself reads it.
+template <class Message>
+bool merge_field(CodedInputStream& in, uint32_t tag, Message& message) {
+  std::string field;
+  {
+    StringOutputStream stream(&field);
+    CodedOutputStream out(&stream);
+    if (!WireFormatLite::SkipField(&in, tag, &out)) return false;
+  }
+  return message.MergeFromString(field);
+}
+
+// Reads a message up to its end: `take(length)` the fields of that tag.
 template <class Message, class Take>
 bool merge_fields(CodedInputStream& in, Message& message, uint32_t tag, const Take& take) {
-  std::string others;
-  {
-    StringOutputStream stream(&others);
-    CodedOutputStream out(&stream);
-    while (const uint32_t found = in.ReadTag()) {
-      uint32_t length = 0;
-      const bool read = found == tag ? in.ReadVarint32(&length) && take(static_cast<int>(length))
-                                     : WireFormatLite::SkipField(&in, found, &out);
-      if (!read) return false;
-    }
+  while (const uint32_t found = in.ReadTag()) {
+    uint32_t length = 0;
+    const bool read = found == tag ? in.ReadVarint32(&length) && take(static_cast<int>(length))
+                                   : merge_field(in, found, message);
+    if (!read) return false;
   }
-  return in.ConsumedEntireMessage() && message.MergeFromString(others);
+  return in.ConsumedEntireMessage();
 }
 
 // Reads what lies in the next `length` bytes, and nothing but these.
 template <class Merge>
 bool merge_nested(CodedInputStream& in, int length, const Merge& merge) {
-  if (length < 0) return false;
+  if (length < 0 || length > in.BytesUntilLimit()) return false;
   const CodedInputStream::Limit outer = in.PushLimit(length);
   const bool merged = merge() && in.BytesUntilLimit() == 0;
   in.PopLimit(outer);
@@ -100,8 +106,7 @@ bool merge_model(CodedInputStream& in, onnx::ModelProto& message, const std::str
 }
 
 template <class Message, class Merge>
-Message read_message(const std::filesystem::path& file, const char* what, const Merge& merge) {
-  InputFile in(file);
+Message read_message(InputFile& in, const char* what, const Merge& merge) {
   if (in.size() > kMostBytes) {
     in.fail(in.size(), " bytes; protobuf allows 2 GB: larger models keep their weights in files beside them");
   }
@@ -109,22 +114,24 @@ Message read_message(const std::filesystem::path& file, const char* what, const 
   FileStream pieces(in);
   google::protobuf::io::CopyingInputStreamAdaptor stream(&pieces, kPiece);
   CodedInputStream coded(&stream);
+  coded.PushLimit(static_cast<int>(in.size()));  // no length that is larger is believed
   if (!merge(coded, message)) in.fail("is not ", what, " (truncated or damaged)");
   return message;
 }
 
 }  // namespace
 
-onnx::ModelProto read_model_message(const std::filesystem::path& file) {
-  return read_message<onnx::ModelProto>(file, "an ONNX model", [&](CodedInputStream& in, auto& message) {
-    return merge_model(in, message, file.filename().string());
-  });
+onnx::ModelProto read_model_message(ExternalData& folder, const std::string& file) {
+  return read_message<onnx::ModelProto>(
+      folder.open(file), "an ONNX model",
+      [&](CodedInputStream& in, auto& message) { return merge_model(in, message, file); });
 }
 
-onnx::TensorProto read_tensor_message(const std::filesystem::path& file) {
-  return read_message<onnx::TensorProto>(file, "an ONNX tensor", [](CodedInputStream& in, auto& message) {
-    return message.ParseFromCodedStream(&in) && in.ConsumedEntireMessage();
-  });
+onnx::TensorProto read_tensor_message(ExternalData& folder, const std::string& file) {
+  return read_message<onnx::TensorProto>(
+      folder.open(file), "an ONNX tensor", [](CodedInputStream& in, auto& message) {
+        return message.ParseFromCodedStream(&in) && in.ConsumedEntireMessage();
+      });
 }
 
 }  // namespace pleat::formats

@@ -27,10 +27,11 @@ int opset_of(const onnx::ModelProto& model) {
 }  // namespace
 
 Graph read_onnx(const std::filesystem::path& file) {
-  auto model = read_model_message(file);
+  ExternalData folder(file.parent_path());
+  auto model = read_model_message(folder, file.filename().string());
   try {
     if (!model.has_graph()) fail("holds no graph: not an ONNX model?");
-    GraphImport import(file.parent_path(), opset_of(model));
+    GraphImport import(folder, opset_of(model));
     import.read(*model.mutable_graph());
     Graph graph;
     graph.ir() = std::move(import.graph());
@@ -41,8 +42,8 @@ Graph read_onnx(const std::filesystem::path& file) {
 }
 
 Tensor read_onnx_tensor(const std::filesystem::path& file) {
-  ExternalData external(file.parent_path());
-  return tensor_from_onnx(read_tensor_message(file), external, file.string());
+  ExternalData folder(file.parent_path());
+  return tensor_from_onnx(read_tensor_message(folder, file.filename().string()), folder, file.string());
 }
 
 }  // namespace pleat

@@ -141,7 +141,7 @@ PLEAT_INLINE TileOutput at(TileOutput out, int64_t row, int64_t column) {
   return out;
 }
 
-/// The same tile's neighbour so many rows below.
+/// Makes it the tile so many rows below, without the copy of it all that at() is.
 PLEAT_INLINE void advance(TileOutput& out, int64_t rows) {
   out.c += rows * out.c_stride;
   if (out.row_bias != nullptr) out.row_bias += rows;
