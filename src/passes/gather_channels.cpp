@@ -7,6 +7,7 @@
 
 #include "graph/edit.hpp"
 #include "ops/known.hpp"
+#include "passes/channel_runs.hpp"
 #include "passes/pass.hpp"
 #include "passes/trace_elements.hpp"
 
@@ -14,12 +15,6 @@ namespace pleat {
 namespace {
 
 constexpr int kPixelDims = 3;
-
-struct Channel {
-  ValueId value;
-  int64_t index;
-  bool operator==(const Channel&) const = default;
-};
 
 // What a value's channels are, and by how many steps in a row they were copied. Empty: not known.
 struct Origin {
@@ -124,29 +119,6 @@ class Origins {
   const GraphData& graph_;
   std::vector<Origin> of_;  // by value
 };
-
-// The fewest runs that a walk from channel to channel finds.
-ops::GatherChannels runs_of(const std::vector<Channel>& channels, std::vector<ValueId>& inputs) {
-  ops::GatherChannels gather{static_cast<int64_t>(channels.size()), {}};
-  std::vector<bool> taken(channels.size(), false);
-  const auto is = [&](size_t place, Channel wanted) {
-    return place < channels.size() && !taken[place] && channels[place] == wanted;
-  };
-  for (size_t first = 0; first < channels.size(); ++first) {
-    if (taken[first]) continue;
-    const auto [value, index] = channels[first];
-    size_t step = 1;
-    while (first + step < channels.size() && !is(first + step, {value, index + 1})) ++step;
-    if (first + step >= channels.size()) step = 1;  // alone
-    int64_t count = 0;
-    for (size_t place = first; is(place, {value, index + count}); place += step, ++count) taken[place] = true;
-    auto input = std::find(inputs.begin(), inputs.end(), value);
-    if (input == inputs.end()) input = inputs.insert(inputs.end(), value);
-    gather.runs.push_back(
-        {input - inputs.begin(), index, static_cast<int64_t>(first), count, static_cast<int64_t>(step)});
-  }
-  return gather;
-}
 
 void run(GraphData& graph, PassContext&) {
   const Origins origins(graph);

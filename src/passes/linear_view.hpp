@@ -19,6 +19,11 @@ struct LinearView {
   bool padded;          ///< x is padded, with zeros or the pad values
   bool uneven;          ///< not all outputs see all of the kernel, and no padding makes up for it
 
+  /// The channel that the weight's second dimension stands for: j counts from the first of i's group.
+  int64_t second_channel(const Shape& weight, int64_t i, int64_t j) const {
+    return i / (weight[0] / groups) * weight[1] + j;
+  }
+
   /// Calls f(output channel, input channel, element) for each element of the weight.
   template <class F>
   void for_each_weight(const Shape& weight, const F& f) const {
@@ -26,7 +31,7 @@ struct LinearView {
     int64_t element = 0;
     for (int64_t i = 0; i < weight[0]; ++i) {
       for (int64_t j = 0; j < weight[1]; ++j) {
-        const int64_t other = i / (weight[0] / groups) * weight[1] + j;
+        const int64_t other = second_channel(weight, i, j);
         for (int64_t k = 0; k < inner; ++k, ++element) {
           outputs_first ? f(static_cast<size_t>(i), static_cast<size_t>(other), static_cast<size_t>(element))
                         : f(static_cast<size_t>(other), static_cast<size_t>(i), static_cast<size_t>(element));
@@ -43,8 +48,7 @@ struct LinearView {
     const int64_t rows = outputs_first ? weight[0] : weight[0] * weight[1];
     const int64_t count = outputs_first ? weight[1] * inner : inner;
     for (int64_t r = 0; r < rows; ++r) {
-      const int64_t output =
-          outputs_first ? r : r / weight[1] / (weight[0] / groups) * weight[1] + r % weight[1];
+      const int64_t output = outputs_first ? r : second_channel(weight, r / weight[1], r % weight[1]);
       f(static_cast<size_t>(output), r * count, count);
     }
   }

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
-#include <tuple>
 
 #include "graph/edit.hpp"
 #include "passes/affine.hpp"
+#include "passes/channel_runs.hpp"
 #include "passes/pass.hpp"
 
 namespace pleat {
@@ -85,48 +85,23 @@ void reorder_readers(GraphData& graph, ValueId value, const Order& order) {
   }
 }
 
-// Where a gathered channel comes from.
-struct Source {
-  int64_t input, channel;
-  auto operator<=>(const Source&) const = default;
-};
-
-std::vector<Source> sources_of(const ops::GatherChannels& gather) {
-  std::vector<Source> sources(static_cast<size_t>(gather.channels));
-  for (const ops::ChannelRun& run : gather.runs) {
-    for (int64_t c = 0; c < run.count; ++c) {
-      sources[static_cast<size_t>(run.to + c * run.step)] = {run.input, run.from + c};
-    }
-  }
-  return sources;
-}
-
-std::vector<ops::ChannelRun> runs_in_order(const std::vector<Source>& sources, const Order& order) {
-  std::vector<ops::ChannelRun> runs;
-  for (size_t to = 0; to < order.size(); ++to) {
-    const Source& source = sources[order[to]];
-    if (!runs.empty() && runs.back().input == source.input &&
-        runs.back().from + runs.back().count == source.channel) {
-      ++runs.back().count;
-    } else {
-      runs.push_back({source.input, source.channel, static_cast<int64_t>(to), 1, 1});
-    }
-  }
-  return runs;
-}
-
 void run(GraphData& graph, PassContext&) {
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    auto* gather = std::get_if<ops::GatherChannels>(&graph.nodes[n].attributes);
+    const auto* gather = std::get_if<ops::GatherChannels>(&graph.nodes[n].attributes);
     if (gather == nullptr) continue;
-    const std::vector<Source> sources = sources_of(*gather);
-    Order order(sources.size());
+    std::vector<ValueId>& inputs = graph.nodes[n].inputs;
+    const std::vector<Channel> channels = channels_of(*gather, inputs);
+    const auto lies_at = [&](size_t place) {
+      return std::pair(std::find(inputs.begin(), inputs.end(), channels[place].value), channels[place].index);
+    };
+    Order order(channels.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return sources[a] < sources[b]; });
-    const std::vector<ops::ChannelRun> runs = runs_in_order(sources, order);
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return lies_at(a) < lies_at(b); });
     const ValueId y = graph.nodes[n].outputs[0];
     if (std::is_sorted(order.begin(), order.end()) || !any_order_does(graph, y)) continue;
-    gather->runs = runs;
+    std::vector<Channel> ordered;
+    for (const size_t place : order) ordered.push_back(channels[place]);
+    graph.nodes[n].attributes = runs_of(ordered, inputs);
     reorder_readers(graph, y, order);
   }
 }

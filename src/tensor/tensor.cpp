@@ -30,7 +30,7 @@ struct Tensor::Storage {
   bool is_deferred() const { return data_.load(std::memory_order_acquire) == nullptr; }
 
   void* data() {
-    if (!is_deferred()) return data_.load(std::memory_order_acquire);
+    if (void* const data = data_.load(std::memory_order_acquire)) return data;
     const std::lock_guard lock(mutex_);
     if (is_deferred()) {
       ZeroedMemory memory(bytes_);

@@ -56,10 +56,7 @@ Tensor ExternalData::tensor(const TensorProto& message, const Shape& shape, DTyp
   if (location.empty() || normal.is_absolute() || *normal.begin() == "..") {
     fail(where, ": external data's location '", location.string(), "' is not below the model's folder");
   }
-  const auto found = files_.find(normal);
-  const bool stays_open = found != files_.end() || files_.size() < kMostOpen;
-  const auto data = found != files_.end() ? found->second : std::make_shared<File>(folder_ / normal);
-  if (stays_open) files_.emplace(normal, data);
+  const std::shared_ptr<File> data = file(normal);
   if (bytes.length != wanted) {
     fail(where, ": ", bytes.length, " bytes for a tensor of shape ", shape.str(), ", which needs ", wanted);
   }
@@ -68,7 +65,7 @@ Tensor ExternalData::tensor(const TensorProto& message, const Shape& shape, DTyp
     data->file().fail("holds no ", wanted, " bytes from ", bytes.offset, " on, as ", where, " needs (file ",
                       size, ")");
   }
-  if (dtype == DType::f32 && stays_open) {
+  if (dtype == DType::f32 && files_.count(normal) > 0) {
     return Tensor::deferred(shape, dtype, [data, bytes](void* elements) { data->read(bytes, elements); });
   }
   Tensor tensor(shape, dtype);
@@ -76,10 +73,16 @@ Tensor ExternalData::tensor(const TensorProto& message, const Shape& shape, DTyp
   return tensor;
 }
 
-InputFile& ExternalData::open(const std::string& file) {
-  const auto data = std::make_shared<File>(folder_ / file);
-  files_.emplace(std::filesystem::path(file).lexically_normal(), data);
-  return data->file();
+InputFile& ExternalData::open(const std::string& name) {
+  return file(std::filesystem::path(name).lexically_normal())->file();
+}
+
+std::shared_ptr<ExternalData::File> ExternalData::file(const std::filesystem::path& name) {
+  const auto found = files_.find(name);
+  if (found != files_.end()) return found->second;
+  auto opened = std::make_shared<File>(folder_ / name);
+  if (files_.size() < kMostOpen) files_.emplace(name, opened);
+  return opened;
 }
 
 void set_external(TensorProto& message, const std::string& location, const ByteRange& bytes) {

@@ -25,8 +25,8 @@ class ExternalData {
  public:
   explicit ExternalData(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-  /// A file in the folder, to be read before any tensor of it.
-  InputFile& open(const std::string& file);
+  /// The model's own file, to be read before any tensor.
+  InputFile& open(const std::string& name);
 
   /// The tensor of a message, whose data are outside it. Floats are deferred (Tensor::deferred), but for
   /// those of the last of very many files. Error, with `where` before it, where the file is not below the
@@ -35,6 +35,9 @@ class ExternalData {
 
  private:
   class File;
+
+  /// Opened at the first call; kept, but for the last of very many.
+  std::shared_ptr<File> file(const std::filesystem::path& name);
 
   std::filesystem::path folder_;
   std::map<std::filesystem::path, std::shared_ptr<File>> files_;
