@@ -150,6 +150,8 @@ std::vector<OpCase> channels_last_cases() {
            conv_case({7, 9, 8, 10}, 12, 3, {.pad = 1, .trains = true}),
            conv_case({2, 19, 20, 5}, 6, 3, {.dilation = 2, .pad = 2, .trains = true}),
            conv_case({5, 28, 28, 32}, 40, 3, {.pad = 1, .bias = false, .trains = true}),
+           conv_case({1, 61, 62, 17}, 18, 3, {.pad = 1, .trains = true}),
+           conv_case({2, 61, 70, 18}, 17, 3, {.pad = 1, .trains = true}),
            conv_case({1, 5, 6, 24}, 24, 3, {.pad = 2, .more_pad_end = 1, .trains = true}),
            conv_case({2, 16, 16, 150}, 140, 3, {.trains = true}),
            conv_case({2, 9, 17, 3}, 3, 3, {.groups = 3, .pad = 1, .trains = true}),

@@ -177,30 +177,39 @@ inline void winograd_filter_gradient(const WinogradFilter<float>& f) {
   f.m == 2 ? winograd_filter_gradient_of<2>(f) : winograd_filter_gradient_of<4>(f);
 }
 
-template <int M>
-PLEAT_INLINE void winograd_output_gradient_tile(const WinogradOutputGradient<float>& tile) {
+// As winograd_input_tile. Full: dy has all M x M values.
+template <int M, bool Full>
+PLEAT_INLINE void winograd_output_gradient_tile(const WinogradOutputGradient<float> tile) {
   using W = Winograd<M>;
   constexpr int n = W::kTile;
   for_channels(tile.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-    Vec d[M][n];
-    for (int r = 0; r < M; ++r) {
-      const float* dy = tile.dy + r * tile.row_stride + c;
-      unroll<M>([&](auto q) PLEAT_LAMBDA_INLINE {
-        d[r][q] = r < tile.rows && q < tile.columns ? read(dy + q * tile.pixel_stride) : Vec(0.0f);
-      });
-      W::template output_gradient<float>(d[r]);
-    }
-    for (int q = 0; q < n; ++q) {
+    Vec d[n][n];
+    unroll<M>([&](auto q) PLEAT_LAMBDA_INLINE {
       Vec column[n];
-      unroll<M>([&](auto r) PLEAT_LAMBDA_INLINE { column[r] = d[r][q]; });
+      unroll<M>([&](auto r) PLEAT_LAMBDA_INLINE {
+        const bool inside = Full || (r < tile.rows && q < tile.columns);
+        column[r] = inside ? read(tile.dy + r * tile.row_stride + q * tile.pixel_stride + c) : Vec(0.0f);
+      });
       W::template output_gradient<float>(column);
-      unroll<n>([&](auto r)
-                    PLEAT_LAMBDA_INLINE { write(tile.out + (r * n + q) * tile.out_stride + c, column[r]); });
-    }
+      unroll<n>([&](auto r) PLEAT_LAMBDA_INLINE { d[r][q] = column[r]; });
+    });
+    float* out = tile.out + c;
+    unroll<n>([&](auto r) PLEAT_LAMBDA_INLINE {
+      W::template output_gradient<float>(d[r]);
+      unroll<n>([&](auto q) PLEAT_LAMBDA_INLINE {
+        write(out, d[r][q]);
+        out += tile.out_stride;
+      });
+    });
   });
 }
+template <int M>
+PLEAT_INLINE void winograd_output_gradient_of(const WinogradOutputGradient<float>& tile) {
+  const bool full = tile.rows == M && tile.columns == M;
+  full ? winograd_output_gradient_tile<M, true>(tile) : winograd_output_gradient_tile<M, false>(tile);
+}
 inline void winograd_output_gradient(const WinogradOutputGradient<float>& tile) {
-  tile.m == 2 ? winograd_output_gradient_tile<2>(tile) : winograd_output_gradient_tile<4>(tile);
+  tile.m == 2 ? winograd_output_gradient_of<2>(tile) : winograd_output_gradient_of<4>(tile);
 }
 
 }  // namespace

@@ -65,6 +65,13 @@ struct DirectConv {
   bool streams() const;           // results past the caches
 };
 
+/// The least distance of so many elements from which a tile's elements, that far apart, are in different sets
+/// of a cache: an odd number of its lines.
+inline int64_t winograd_stride(int64_t elements) {
+  constexpr int64_t line = 16;
+  return (divide_up(elements, line) | 1) * line;
+}
+
 /// Winograd's F(m x m, 3 x 3): fewer multiplications, each rounded a little more. One group, stride and
 /// dilation 1. Where several tasks share tiles, these are transformed beforehand.
 struct WinogradConv {
@@ -91,7 +98,10 @@ struct WinogradConv {
   int64_t column_blocks() const { return divide_up(shape.out_channels, block_columns); }
   bool transforms_beforehand() const { return column_blocks() > 1; }
   int64_t tile_stride() const { return round_up(shape.in_channels, 16); }
-  int64_t block_elements() const { return elements() * block_tiles * tile_stride(); }
+  // From an element of so many tiles to the next: of x's transformed, and of the products of `columns`.
+  int64_t in_stride(int64_t tiles) const { return winograd_stride(tiles * tile_stride()); }
+  static int64_t out_stride(int64_t tiles, int64_t columns) { return winograd_stride(tiles * columns); }
+  int64_t block_elements() const { return elements() * in_stride(block_tiles); }
   template <class T>
   void transform_output(const Context<T>& context, const ConvOperands<T>& operands, const Block& block,
                         const T* products) const;

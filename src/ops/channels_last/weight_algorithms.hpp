@@ -120,31 +120,58 @@ struct PartedWeightGradient {
 };
 
 /// The transpose of Winograd's convolution: of each element, the matrix product of x's transformed tiles and
-/// dy's, summed over the tiles, then transformed to the weight. Tiles are transformed a chunk at a time, then
-/// multiplied, elements side by side.
-struct WinogradWeightGradient {
+/// dy's, summed over the tiles, then transformed to the weight.
+struct WinogradWeightTiles {
   ConvShape shape;
   int64_t mr, nr, m;
   int64_t tiles_y, tiles_x;
+
+  WinogradWeightTiles(const ConvShape& shape, int64_t mr, int64_t nr, int64_t m);
+  int64_t elements() const { return (m + 2) * (m + 2); }
+  int64_t tiles() const { return shape.batch * tiles_y * tiles_x; }
+
+ protected:
+  int64_t ins() const { return shape.in_channels; }
+  int64_t outs() const { return shape.out_channels; }
+  int64_t sum_elements() const { return round_up(elements() * ins() * outs(), 16); }
+  int64_t in_stride() const { return round_up(ins(), 16); }
+  int64_t out_stride() const { return round_up(outs(), nr); }
+  // From an element of so many tiles to the next, of x's and of dy's.
+  int64_t x_stride(int64_t tiles) const { return winograd_stride(tiles * in_stride()); }
+  int64_t dy_stride(int64_t tiles) const { return winograd_stride(tiles * out_stride()); }
+  /// Tile `tile`, which is `place` of `count`: x[element][place][channel], and dy[element][panel][place][nr],
+  /// as pack_b has it.
+  template <class T>
+  void transform(const Context<T>& context, const WeightOperands<T>& operands, int64_t tile, int64_t place,
+                 int64_t count, T* x, T* dy) const;
+  static constexpr int64_t kFinishElements = 9 * kFinishColumns;  // of a worker's
+  template <class T>
+  void finish(const Context<T>& context, const T* sums, T* dw) const;
+};
+
+/// Tiles are transformed a chunk at a time, then multiplied, elements side by side.
+struct WinogradWeightGradient : WinogradWeightTiles {
   int64_t chunk_tiles, block_in;
 
   WinogradWeightGradient(const ConvShape& shape, int64_t mr, int64_t nr, int64_t m);
-  int64_t elements() const { return (m + 2) * (m + 2); }
-  int64_t tiles() const { return shape.batch * tiles_y * tiles_x; }
+  Workspace workspace(size_t element) const;
+  template <class T>
+  void run(const Context<T>& context, const WeightOperands<T>& operands) const;
+};
+
+/// For weights so small that every part of the tiles has sums of its own: parts go side by side, and tiles
+/// stay in a worker's second cache.
+struct PartedWinogradWeightGradient : WinogradWeightTiles {
+  int64_t block_tiles, parts;
+
+  PartedWinogradWeightGradient(const ConvShape& shape, int64_t mr, int64_t nr, int64_t m);
+  bool fits() const;
   Workspace workspace(size_t element) const;
   template <class T>
   void run(const Context<T>& context, const WeightOperands<T>& operands) const;
 
  private:
-  int64_t ins() const { return shape.in_channels; }
-  int64_t outs() const { return shape.out_channels; }
-  int64_t in_stride() const { return round_up(ins(), 16); }
-  int64_t out_stride() const { return round_up(outs(), nr); }
-  template <class T>
-  void transform(const Context<T>& context, const WeightOperands<T>& operands, int64_t tile, T* x, T* dy,
-                 int64_t count) const;
-  template <class T>
-  void finish(const Context<T>& context, const T* sums, T* dw) const;
+  int64_t blocks() const { return divide_up(tiles(), block_tiles); }
 };
 
 /// One channel in and out of each group: sums of bands of rows, then added in order.

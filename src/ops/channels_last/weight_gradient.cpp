@@ -1,23 +1,26 @@
 // dweight of a channels-last convolution, by the algorithm that costs least.
 
+#include <optional>
+
 #include "ops/channels_last/weight_algorithms.hpp"
 
 namespace pleat {
 namespace {
 
-using WeightAlgorithm =
-    std::variant<DirectWeightGradient, PartedWeightGradient, WinogradWeightGradient, DepthwiseWeightGradient>;
+using WeightAlgorithm = std::variant<DirectWeightGradient, PartedWeightGradient, WinogradWeightGradient,
+                                     PartedWinogradWeightGradient, DepthwiseWeightGradient>;
 
 // In multiply-adds: a sum is written and read again; an element of a tile is transformed and packed.
 constexpr double kSum = 40, kTransformed = 12;
-// Fewer channels leave the transforms, and what they write, longer than plain sums.
-constexpr int64_t kWinogradChannels = 32;
+// Fewer channels leave the transforms longer than plain sums; or, where tiles leave the second cache, them
+// and what they write.
+constexpr int64_t kPartedChannels = 16, kWinogradChannels = 32;
 
 double direct_cost(const ConvShape& s) {
   return static_cast<double>(s.multiply_adds()) +
          kSum * static_cast<double>(s.in_channels * s.out_channels * 9);
 }
-double winograd_cost(const WinogradWeightGradient& w) {
+double winograd_cost(const WinogradWeightTiles& w) {
   const ConvShape& s = w.shape;
   const auto tile_elements = static_cast<double>(w.tiles() * w.elements());
   const auto transformed = static_cast<double>(s.in_channels + s.out_channels);
@@ -26,13 +29,22 @@ double winograd_cost(const WinogradWeightGradient& w) {
          kTransformed * tile_elements * transformed;
 }
 
+// The better of F(2x2) and F(4x4), if it is better than sums over the pixels.
+template <class Winograd>
+std::optional<Winograd> choose_winograd(const ConvShape& shape, int64_t mr, int64_t nr) {
+  const Winograd two(shape, mr, nr, 2), four(shape, mr, nr, 4);
+  const Winograd& best = winograd_cost(two) < winograd_cost(four) ? two : four;
+  return winograd_cost(best) < direct_cost(shape) ? std::optional(best) : std::nullopt;
+}
+
 WeightAlgorithm choose(const ConvShape& shape, bool precise, int64_t mr, int64_t nr) {
   if (DepthwiseConv::fits(shape)) return DepthwiseWeightGradient(shape);
-  if (!precise && WinogradConv::fits(shape) &&
-      std::min(shape.in_channels, shape.out_channels) >= kWinogradChannels) {
-    const WinogradWeightGradient two(shape, mr, nr, 2), four(shape, mr, nr, 4);
-    const WinogradWeightGradient& best = winograd_cost(two) < winograd_cost(four) ? two : four;
-    if (winograd_cost(best) < direct_cost(shape)) return best;
+  const int64_t channels = std::min(shape.in_channels, shape.out_channels);
+  if (!precise && WinogradConv::fits(shape) && channels >= kPartedChannels) {
+    const auto parted = choose_winograd<PartedWinogradWeightGradient>(shape, mr, nr);
+    if (parted && parted->fits()) return *parted;
+    const auto whole = choose_winograd<WinogradWeightGradient>(shape, mr, nr);
+    if (whole && channels >= kWinogradChannels) return *whole;
   }
   if (PartedWeightGradient::fits(shape)) return PartedWeightGradient(shape, mr, nr);
   return DirectWeightGradient(shape, mr, nr);

@@ -48,7 +48,7 @@ Workspace WinogradConv::workspace(size_t element) const {
   const int64_t blocks = divide_up(tiles(), block_tiles);
   const int64_t shared = transforms_beforehand() ? blocks * block_elements() : 0;
   const int64_t own = transforms_beforehand() ? 0 : block_elements();
-  const int64_t products = elements() * block_tiles * block_columns;
+  const int64_t products = elements() * out_stride(block_tiles, block_columns);
   return {static_cast<size_t>(round_up(block_tiles + 1, 8)) * sizeof(int64_t) +
               static_cast<size_t>(shared) * element,
           static_cast<size_t>(own + products) * element};
@@ -118,7 +118,7 @@ void WinogradConv::transform_output(const Context<T>& context, const ConvOperand
     context.kernels.channels_last.winograd_output({.m = m,
                                                    .channels = block.columns,
                                                    .in = products + t * block.columns,
-                                                   .in_stride = block.tiles * block.columns,
+                                                   .in_stride = out_stride(block.tiles, block.columns),
                                                    .y = o.y + pixel * outputs + block.column,
                                                    .row_stride = shape.out[1] * outputs,
                                                    .pixel_stride = outputs,
@@ -140,7 +140,7 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
   const auto transform = [&](int64_t tile, T* block) {
     const int64_t first = tile / block_tiles * block_tiles;
     transform_winograd_input(context, shape, m, o.x, tile, block + (tile - first) * stride,
-                             tiles_from(first) * stride);
+                             in_stride(tiles_from(first)));
   };
   if (transforms_beforehand()) {
     parallel_for(tiles(), grain_for(elements() * stride / 4), [&](int64_t begin, int64_t end) {
@@ -168,11 +168,11 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
              .columns = block.columns,
              .taps = 1,
              .depth = inputs,
-             .x = v + e * block.tiles * stride,
+             .x = v + e * in_stride(block.tiles),
              .pixels = offsets + 1,
              .offsets = offsets,
              .weights = o.packed + column * elements() * inputs + e * panels,
-             .y = products + e * block.tiles * block.columns,
+             .y = products + e * out_stride(block.tiles, block.columns),
              .y_stride = block.columns,
              .epilogue = nullptr});
       }
