@@ -51,8 +51,8 @@ TrainingGraph Builder::run(const GraphData& network, PassContext& context) {
   } else {
     add_updates(graph, parameters_, gradients_);
   }
+  for (const Pass* pass : {&kCancelledBiases, &kNormalizeInLoad}) run_passes(graph, {pass, 1}, context);
   if (optimizer_.recompute) recompute(graph, first_backward);
-  run_passes(graph, {&kCancelledBiases, 1}, context);
   tidy(graph);
   verify(graph, "the trainer");
   made_.counts_steps = step_number_ != kAbsent;

@@ -90,6 +90,7 @@ struct BatchNorm {
   SingleValue single_value = SingleValue::error;
   std::optional<BatchRenorm> renorm = {};
   bool channels_last = false;  ///< x is (N, ..., C); set by choose_layout
+  bool saves_only = false;     ///< gives what it saves and no y: its readers make it of that and x
   Activation activation = Activation::none;
 };
 /// x, dy, what BatchNorm saved, y? (where an activation followed a residual) -> dx?, dresidual?, dweight?,
@@ -410,16 +411,19 @@ struct ConvChannelsLast {
   bool planar = false;   ///< x is (N, C, H, W) still: a network's first convolution reads it as it comes
   bool global_average = false;  ///< y is (N, 1, 1, C), the mean over the plane
   bool trains = false;          ///< the weight changes between runs; otherwise it is constant
+  /// x is normalized as it is read, with this activation: input 4 is what BatchNorm saved.
+  std::optional<Activation> normalizes = {};
 };
 struct ConvChannelsLastInputGradient {  ///< weight, dy, x (its shape only) -> dx
   Window window;
   int64_t groups = 1;
   bool precise = false;
 };
-struct ConvChannelsLastWeightGradient {  ///< x, dy, weight (its shape only) -> dweight
+struct ConvChannelsLastWeightGradient {  ///< x, dy, weight (its shape only), saved? -> dweight
   Window window;
   int64_t groups = 1;
   bool precise = false;
+  std::optional<Activation> normalizes = {};  ///< as ConvChannelsLast's; input 3
 };
 /// x, weight (C, in, 1, 1), bias? (C), depthwise weight (C, 1, kh, kw), its bias? (C) -> y: a depthwise
 /// convolution of what one of single pixels makes; the weights are constant

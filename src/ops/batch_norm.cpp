@@ -4,11 +4,11 @@
 // double, in the order of their places, by the formula of Chan, Golub and LeVeque (1979) for any number of
 // parts: mean = sum n_i mean_i / n, m2 = sum m2_i + n_i (mean_i - mean)^2.
 //
-// Output 1 is saved for the backward pass, for each part (all items, or the runs of virtual_batch_size) the
-// rows (5, C): center, low, inverse, scale, shift, where mean = center + low to twice the precision, inverse
-// = 1 / sqrt(var + eps), scale = weight * r * inverse, shift = bias + weight * d - low * scale, and y =
-// act((x - center) * scale + shift + residual). Batch renormalization adds the rows r and d, which are 1 and
-// 0 without.
+// The last output is saved for the backward pass, for each part (all items, or the runs of
+// virtual_batch_size) the rows (5, C): center, low, inverse, scale, shift, where mean = center + low to twice
+// the precision, inverse = 1 / sqrt(var + eps), scale = weight * r * inverse, shift = bias + weight * d - low
+// * scale, and y = act((x - center) * scale + shift + residual). Batch renormalization adds the rows r and d,
+// which are 1 and 0 without.
 
 #include <cmath>
 
@@ -117,7 +117,9 @@ struct BatchNormOp {
     const int64_t rows = parted && !x.is_static()
                              ? kDynamic
                              : parts_of(attributes, x).count() * saved_rows(attributes.renorm.has_value());
-    return {{in[kX]->dtype, x}, {in[kX]->dtype, {rows, channels[0]}}};
+    const ValueType saved{in[kX]->dtype, {rows, channels[0]}};
+    if (attributes.saves_only) return {saved};
+    return {{in[kX]->dtype, x}, saved};
   }
 
   static std::vector<int> mutated(const Attributes& attributes) {
@@ -176,8 +178,9 @@ struct BatchNormOp {
     const BatchNormLayout& layout = part.layout;
     const bool from_batch = part.uses_batch(attributes.batch_statistics);
     const T *x = context.in(kX) + part.offset, *residuals = context.in(kResidual);
-    T* y = context.out(0) + part.offset;
-    T* saved = context.out(1) + part.index * saved_rows(attributes.renorm.has_value()) * layout.channels();
+    T* const y = attributes.saves_only ? nullptr : context.out(0) + part.offset;
+    T* saved = context.out(attributes.saves_only ? 0 : 1) +
+               part.index * saved_rows(attributes.renorm.has_value()) * layout.channels();
     const Renorm renorm =
         from_batch && attributes.renorm
             ? Renorm(*attributes.renorm, *context.template mutated<int64_t>(kBatchesTracked))
@@ -237,8 +240,9 @@ struct BatchNormOp {
       });
     };
     const bool large =
-        context.out_shape(0).numel() >= kStreamedElements && y != x && context.out(0) != residuals;
+        context.in_shape(kX).numel() >= kStreamedElements && y != x && context.out(0) != residuals;
     const auto apply = [&](const BatchNormLayout::Chunk& chunk) {
+      if (attributes.saves_only) return;
       const T* residual = residuals != nullptr ? residuals + part.offset + chunk.offset : nullptr;
       kernels::PlaneBlock block = chunk.block;
       block.streamed = large && begins_lines(y + chunk.offset, block.stride);

@@ -61,5 +61,6 @@ extern const Pass kChooseTrainingLayout;
 extern const Pass kGatherChannels;
 extern const Pass kOrderChannels;
 extern const Pass kCancelledBiases;
+extern const Pass kNormalizeInLoad;
 
 }  // namespace pleat

@@ -5,12 +5,10 @@
 
 #include <algorithm>
 
-#include "passes/differentiate.hpp"
-#include "passes/pipeline.hpp"
 #include "passes/recompute.hpp"
 #include "pleat/layers.hpp"
-#include "pleat/model.hpp"
 #include "support/graph_tools.hpp"
+#include "support/trained_graph.hpp"
 
 namespace pleat {
 namespace {
@@ -34,26 +32,6 @@ Graph residual_blocks() {
   return graph;
 }
 
-struct Trained {
-  GraphData graph;
-  NodeId first_backward = 0;
-
-  explicit Trained(const Graph& layers) {
-    const Model model(layers);
-    PassContext context;
-    graph = training_graph(model.graph().ir(), context);
-    std::vector<ValueId> parameters;
-    for (ValueId id = 0; id < static_cast<ValueId>(graph.values.size()); ++id) {
-      if (graph.value(id).kind == ValueKind::parameter) parameters.push_back(id);
-    }
-    first_backward = static_cast<NodeId>(graph.nodes.size());
-    const ValueId loss = graph.outputs[0];
-    const ValueId one = add_node(graph, "one", ops::Fill{1}, {loss})[0];
-    graph.outputs = differentiate(graph, {{loss, one}}, parameters);
-    graph.output_names.resize(graph.outputs.size());
-  }
-};
-
 std::vector<std::string> made_again(const GraphData& graph) {
   std::vector<std::string> names;
   for (const Node& node : graph.nodes) {
@@ -64,7 +42,7 @@ std::vector<std::string> made_again(const GraphData& graph) {
 }
 
 TEST_CASE("recompute: what is made of kept values is made again, a sum with what is not is kept") {
-  Trained trained(residual_blocks());
+  test::TrainedGraph trained(residual_blocks());
   const auto backward = [](const Node& node) { return node.name.find("gradient") != std::string::npos; };
   recompute(trained.graph, trained.first_backward);
   verify(trained.graph, "the test");
@@ -84,7 +62,7 @@ TEST_CASE("recompute: nothing is made again that nobody reads, or that is an out
   const Value x = graph.input("x", {kDynamic, 3});
   const Value normal = graph.add("bn", BatchNorm1d{3}, {graph.add("fc", Linear{3, 3}, {x})});
   graph.output("y", normal);
-  Trained trained(graph);
+  test::TrainedGraph trained(graph);
   recompute(trained.graph, trained.first_backward);
   CHECK(made_again(trained.graph).empty());
 }

@@ -35,8 +35,8 @@ struct MaskedGradient {
 template <class T>
 struct BatchNormKernels {
   /// Of a block of one channel: mean, and m2 = sum (x - mean)^2. Exact to about 1e-7 relative in m2 for up to
-  /// 4096 values however large the mean: a first pass finds the center, a second one sums deviations. Meant
-  /// for blocks that fit the L1 cache.
+  /// 4096 values however large the mean (at most nine times that, where the first values are unlike the
+  /// rest): deviations are summed from the mean of the first eighth of the values.
   void (*statistics)(const T* x, PlaneBlock block, double* mean, double* m2);
 
   /// The same of each column i: mean[i], m2[i] over the planes. Up to about 128 planes.

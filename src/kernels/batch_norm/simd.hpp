@@ -66,6 +66,23 @@ struct DeviationTerms {  // d = x - center, and d^2
   }
 };
 
+/// An eighth of the values, or few. The mean c of m values out of n is close enough to the mean to sum
+/// deviations from: m2 >= m (c - mean)^2, as these m alone deviate so much, and so
+/// sum (x - c)^2 = m2 + n (c - mean)^2 <= (1 + n/m) m2, however the values are ordered.
+PLEAT_INLINE PlaneBlock sample(PlaneBlock block) {
+  constexpr int64_t share = 8, few_planes = 4, few_values = 128;
+  const auto cut = [](int64_t size, int64_t few) {
+    const int64_t part = size / share;
+    return part < few ? (size < few ? size : few) : part;
+  };
+  if (block.per_column || block.planes > 1) {
+    block.planes = cut(block.planes, few_planes);
+  } else {
+    block.length = cut(block.length, few_values);
+  }
+  return block;
+}
+
 /// Mean and sum of squared deviations of n values, from sums of their deviations d from `center` and of d^2.
 PLEAT_INLINE void finish_statistics(double center, double sum, double squares, double n, double* mean,
                                     double* m2) {
@@ -77,14 +94,17 @@ PLEAT_INLINE void finish_statistics(double center, double sum, double squares, d
 void statistics(const float* x, PlaneBlock block, double* mean, double* m2) {
   const double n = static_cast<double>(block.values());
   double sum, sums[2];
-  sum_planes<1>(ShiftedTerms{x, Vec(x[0])}, block, &sum);
-  const float center = static_cast<float>(static_cast<double>(x[0]) + sum / n);
+  const PlaneBlock sampled = sample(block);
+  sum_planes<1>(ShiftedTerms{x, Vec(x[0])}, sampled, &sum);
+  const auto center =
+      static_cast<float>(static_cast<double>(x[0]) + sum / static_cast<double>(sampled.values()));
   sum_planes<2>(DeviationTerms{x, Vec(center)}, block, sums);
   finish_statistics(static_cast<double>(center), sums[0], sums[1], n, mean, m2);
 }
 
 struct ShiftedColumnTerms {
   const float *x, *shift;
+  PLEAT_INLINE void ahead(int64_t offset) const { __builtin_prefetch(x + offset); }
   template <class Part>
   PLEAT_INLINE Terms<1> at(int64_t offset, int64_t column, Part part) const {
     return {{part.load(x + offset) - part.load(shift + column)}};
@@ -92,6 +112,7 @@ struct ShiftedColumnTerms {
 };
 struct DeviationColumnTerms {
   const float *x, *center;
+  PLEAT_INLINE void ahead(int64_t offset) const { __builtin_prefetch(x + offset); }
   template <class Part>
   PLEAT_INLINE Terms<2> at(int64_t offset, int64_t column, Part part) const {
     const Vec d = part.load(x + offset) - part.load(center + column);
@@ -105,9 +126,10 @@ void column_statistics(const float* x, PlaneBlock block, double* mean, double* m
     ColumnSums<2> sums;
     float center[kColumnTile];
     const float* tile_x = x + first;
-    sum_columns<1>(ShiftedColumnTerms{tile_x, tile_x}, tile, sums);
+    const PlaneBlock sampled = sample(tile);
+    sum_columns<1>(ShiftedColumnTerms{tile_x, tile_x}, sampled, sums);
     for (int64_t i = 0; i < tile.length; ++i) {
-      center[i] = tile_x[i] + sums.of[0][i] / static_cast<float>(block.planes);
+      center[i] = tile_x[i] + sums.of[0][i] / static_cast<float>(sampled.planes);
     }
     sum_columns<2>(DeviationColumnTerms{tile_x, center}, tile, sums);
     for (int64_t i = 0; i < tile.length; ++i) {
@@ -198,6 +220,10 @@ PLEAT_INLINE void with_mask(const MaskedGradient<float>& g, bool per_column, con
 template <class M>
 struct GradientTerms {  // dy', and dy' * (x - center)
   const M& masked;
+  PLEAT_INLINE void ahead(int64_t offset) const {
+    __builtin_prefetch(masked.x + offset);
+    __builtin_prefetch(masked.dy + offset);
+  }
   template <class Part>
   PLEAT_INLINE Terms<2> at(int64_t offset, int64_t i, Part part) const {
     const Vec g = masked.at(offset, i, part);

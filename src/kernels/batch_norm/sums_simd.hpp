@@ -7,7 +7,8 @@ namespace pleat::kernels {
 namespace {
 
 // Sums over a block of one or two terms a value. A Term has Terms<K> at(offset, i, part): the terms of the
-// values that stand `offset` behind the block's start, i being their place in the plane.
+// values that stand `offset` behind the block's start, i being their place in the plane. Those that are
+// summed by columns have ahead(offset): it asks for the line there.
 
 /// A whole vector of values.
 struct Whole {
@@ -87,7 +88,8 @@ PLEAT_INLINE void for_each_column_tile(PlaneBlock block, const Body& body) {
   }
 }
 
-/// sums.of[k][i] = sum over the planes of term k of column i; four planes at a time.
+/// sums.of[k][i] = sum over the planes of term k of column i; four planes at a time. Meanwhile the lines of
+/// the next four are asked for in their order: memory is twice as fast then as when four planes ask in turn.
 template <int K, class Term, class Sums>
 PLEAT_INLINE void sum_columns(const Term& term, PlaneBlock block, Sums& sums) {
   const auto add_planes = [&](int64_t base, int64_t i, auto part, auto planes) PLEAT_LAMBDA_INLINE {
@@ -101,9 +103,16 @@ PLEAT_INLINE void sum_columns(const Term& term, PlaneBlock block, Sums& sums) {
       store(sum, load(sum) + total.of[k]);
     });
   };
+  const bool contiguous = block.stride == block.length;
   const auto sweep = [&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
+    constexpr int64_t count = decltype(planes)::value, line = 64 / sizeof(float);
     int64_t i = 0;
-    for (; i + kLanes <= block.length; i += kLanes) add_planes(base, i, Whole{}, planes);
+    for (; i + kLanes <= block.length; i += kLanes) {
+      for (int64_t next = 0; contiguous && next < count * kLanes; next += line) {
+        term.ahead(base + count * (block.stride + i) + next);
+      }
+      add_planes(base, i, Whole{}, planes);
+    }
     if (i < block.length) add_planes(base, i, Rest{block.length - i}, planes);
   };
   unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE {

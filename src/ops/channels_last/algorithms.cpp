@@ -27,7 +27,7 @@ double winograd_cost(const WinogradConv& w, double passes) {
 
 ConvAlgorithm choose_algorithm(const ConvShape& shape, const ops::ConvChannelsLast& attributes, int64_t nr) {
   if (attributes.planar || attributes.global_average) return DirectConv(shape, attributes, nr);
-  if (DepthwiseConv::fits(shape)) return DepthwiseConv{shape};
+  if (DepthwiseConv::fits(shape)) return DepthwiseConv{shape, attributes.normalizes.has_value()};
   if (!attributes.precise && WinogradConv::fits(shape) &&
       std::min(shape.in_channels, shape.out_channels) >= kWinogradChannels) {
     const double passes = attributes.trains ? 3 : 1;

@@ -2,6 +2,7 @@
 
 #include <variant>
 
+#include "ops/channels_last/normalized_load.hpp"
 #include "ops/channels_last/window_rows.hpp"
 
 namespace pleat {
@@ -31,6 +32,7 @@ struct ConvOperands {
   const T *x, *packed, *bias, *residual;
   T* y;
   const ops::Epilogue& epilogue;
+  const NormalizedLoad<T>* load = nullptr;  ///< of x, for algorithms that were told so
 };
 
 /// Sums over the window where it lies, one product for all its taps (kernels' `product`). Any window and any
@@ -41,6 +43,7 @@ struct DirectConv {
   ConvShape shape;
   int64_t nr;                        ///< columns in a panel of packed weights
   bool planar, global_average;       ///< see ops::ConvChannelsLast
+  bool normalizes;                   ///< x as it is read: of one pixel at a time, and one group
   bool copied;                       ///< reads a copy: padded, channels last
   int64_t row_stride;                ///< of what is read
   int64_t taps, depth;               ///< neighbouring taps whose data is contiguous count as one
@@ -115,14 +118,20 @@ void transform_winograd_input(const Context<T>& context, const ConvShape& shape,
 /// One channel in and out of each group, a vector of channels at once.
 struct DepthwiseConv {
   ConvShape shape;
+  bool normalizes = false;  ///< x as it is read
 
   static bool fits(const ConvShape& shape);
   int64_t packed_elements() const { return shape.groups * shape.kernel_size(); }
-  Workspace workspace(size_t) const { return {}; }
+  // A worker's: normalized rows of a window.
+  Workspace workspace(size_t element) const {
+    return {0, normalizes ? static_cast<size_t>(window_height(shape) * row_elements()) * element : 0};
+  }
   template <class T>
   void pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const;
   template <class T>
   void run(const Context<T>& context, const ConvOperands<T>& operands) const;
+
+  int64_t row_elements() const { return shape.in[1] * shape.groups; }  ///< of x
 
   /// From one output to the next along each dimension.
   struct Strides {
@@ -133,11 +142,13 @@ struct DepthwiseConv {
   void run_band(const Context<T>& context, const ConvOperands<T>& operands, const Strides& y, int64_t image,
                 const WindowBand& band) const;
 
-  /// Rows of an image, `first` the first of them, and some of its channels.
+  /// Rows of an image, `first` the first of them, and some of its channels. With slots, row r is in r %
+  /// slots.
   template <class T>
   struct Rows {
     const T* data;
     int64_t first, row_stride, pixel_stride;
+    int64_t slots = 0;
   };
   /// Output row i of `channels`, whose weights, results and epilogue begin at these; results are y_stride
   /// apart.

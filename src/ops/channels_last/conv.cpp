@@ -62,8 +62,9 @@ struct ConvChannelsLastOp {
     if (attributes.trains) {
       packed = pack_in_run(chosen, context, filter_view(sizes(attributes, x, weight), context.in(1)));
     }
-    const ConvOperands<T> operands = {context.in(0), packed,         optional(2),
-                                      optional(3),   context.out(0), attributes.epilogue};
+    const NormalizedLoad<T> load(context, attributes.normalizes, 4);
+    const ConvOperands<T> operands = {context.in(0),       packed, optional(2), optional(3), context.out(0),
+                                      attributes.epilogue, &load};
     std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
   }
 

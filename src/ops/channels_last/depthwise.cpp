@@ -23,7 +23,7 @@ void DepthwiseConv::run_row(const kernels::KernelTable<T>& kernels, int64_t i, i
                             const Rows<T>& x, const T* packed, T* y, int64_t y_stride,
                             const kernels::Epilogue<T>& epilogue) const {
   const ops::Window& w = shape.window;
-  const DepthwiseRows rows(shape, i, x.first, x.row_stride);
+  const DepthwiseRows rows(shape, i, x.first, x.row_stride, x.slots);
   kernels.channels_last.depthwise({.outputs = shape.out[1],
                                    .channels = channels,
                                    .x_stride = x.pixel_stride,
@@ -46,13 +46,22 @@ void DepthwiseConv::run_row(const kernels::KernelTable<T>& kernels, int64_t i, i
 template <class T>
 void DepthwiseConv::run_band(const Context<T>& context, const ConvOperands<T>& o, const Strides& y,
                              int64_t image, const WindowBand& band) const {
-  const int64_t channels = shape.groups, first = band.channel_begin;
-  const Rows<T> x = {o.x + image * shape.in_plane() * channels + first, 0, shape.in[1] * channels, channels};
+  const int64_t channels = shape.groups, first = band.channel_begin, count = band.channel_end - first;
+  const T* const planes = o.x + image * shape.in_plane() * channels;
+  Rows<T> x = {planes + first, 0, row_elements(), channels};
+  std::optional<NormalizedRows<T>> normalized;
+  if (normalizes) {
+    T* const memory = context.worker_workspace();
+    x = {memory + first, 0, row_elements(), channels, window_height(shape)};
+    normalized.emplace(*o.load, shape, planes, memory);
+    normalized->begin(band.row_begin, first, count);
+  }
   for (int64_t i = band.row_begin; i < band.row_end; ++i) {
+    if (normalized) normalized->make(i);
     const int64_t place = image * y.image + i * y.row + first;
     kernels::Epilogue<T> e = channels_last_epilogue(o.epilogue, o.bias, o.residual, 0, channels, first);
     if (o.residual != nullptr) e.residual = o.residual + place;
-    run_row(context.kernels, i, band.channel_end - first, x, o.packed + first, o.y + place, y.pixel, e);
+    run_row(context.kernels, i, count, x, o.packed + first, o.y + place, y.pixel, e);
   }
 }
 

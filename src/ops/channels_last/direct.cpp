@@ -19,7 +19,11 @@ constexpr int64_t kAveragedElements = 48 << 10;
 }  // namespace
 
 DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attributes, int64_t panel)
-    : shape(given), nr(panel), planar(attributes.planar), global_average(attributes.global_average) {
+    : shape(given),
+      nr(panel),
+      planar(attributes.planar),
+      global_average(attributes.global_average),
+      normalizes(attributes.normalizes.has_value()) {
   const ops::Window& w = shape.window;
   const int64_t channels = shape.groups * shape.in_channels;
   copied = planar || is_padded(w);
@@ -61,7 +65,8 @@ int64_t DirectConv::packed_elements() const {
 }
 
 // Shared: offsets of the taps, then those of averaged outputs, then the copies made beforehand and the bands'
-// sums. A worker's: places of a task's pixels, then its own copy, then the outputs that it averages.
+// sums. A worker's: places of a task's pixels, then its own copy or normalized block, then the outputs that
+// it averages.
 Workspace DirectConv::workspace(size_t element) const {
   const auto bytes = [&](int64_t offsets, int64_t elements) {
     return static_cast<size_t>(round_up(offsets, 8)) * sizeof(int64_t) +
@@ -79,6 +84,7 @@ int64_t DirectConv::copied_images() const {
 }
 
 int64_t DirectConv::copied_band() const {
+  if (normalizes) return block_pixels * shape.in_channels;
   return copied && !copies_beforehand() ? read_rows(shape, band_rows) * row_stride : 0;
 }
 
@@ -157,13 +163,15 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
           for (int64_t p = 0; p < count; p += block_pixels) {
             const kernels::Epilogue<T> e =
                 channels_last_epilogue(o.epilogue, o.bias, o.residual, first + p, outputs, channel);
+            const int64_t block_rows = std::min(block_pixels, count - p);
+            if (normalizes) (*o.load)(x + p * channels, band, block_rows);
             context.kernels.channels_last.product(
-                {.rows = std::min(block_pixels, count - p),
+                {.rows = block_rows,
                  .columns = block,
                  .taps = taps,
                  .depth = depth,
-                 .x = x + group * shape.in_channels,
-                 .pixels = pixels + p,
+                 .x = normalizes ? band : x + group * shape.in_channels,
+                 .pixels = normalizes ? pixels : pixels + p,
                  .offsets = offsets,
                  .weights = o.packed + (group * round_up(columns(), nr) + column) * taps * depth,
                  .y = global_average ? results : o.y + (first + p) * outputs + channel,

@@ -15,6 +15,7 @@ template <class T>
 struct WeightOperands {
   const T *x, *dy;
   T* dw;
+  const NormalizedLoad<T>* load = nullptr;  ///< of x, for algorithms that were told so
 };
 
 /// Output channels whose gradients are put in the weight's order at once.
@@ -60,9 +61,10 @@ struct DirectWeightGradient {
   ConvShape shape;
   int64_t mr, nr;
   PixelUnits units;
+  bool normalizes;  ///< x as it is read: of one pixel at a time, and one group
   int64_t chunk_units, block_in, block_out;
 
-  DirectWeightGradient(const ConvShape& shape, int64_t mr, int64_t nr);
+  DirectWeightGradient(const ConvShape& shape, int64_t mr, int64_t nr, bool normalizes);
   Workspace workspace(size_t element) const;
   template <class T>
   void run(const Context<T>& context, const WeightOperands<T>& operands) const;
@@ -92,8 +94,9 @@ struct PartedWeightGradient {
   PixelUnits units;
   int64_t parts;
   bool transposed;  ///< of one pixel: dy is read where it lies, and x packed
+  bool normalizes;  ///< x as it is read: of one pixel at a time
 
-  PartedWeightGradient(const ConvShape& shape, int64_t mr, int64_t nr);
+  PartedWeightGradient(const ConvShape& shape, int64_t mr, int64_t nr, bool normalizes);
   static bool fits(const ConvShape& shape);
   Workspace workspace(size_t element) const;
   template <class T>
@@ -111,7 +114,7 @@ struct PartedWeightGradient {
   int64_t copied_elements() const;
   template <class T>
   void add_pixels(const Context<T>& context, const WeightOperands<T>& operands, const PixelUnits::Unit& unit,
-                  T* panels, T* sums, bool accumulate) const;
+                  T* memory, T* sums, bool accumulate) const;
   template <class T>
   void add_windows(const Context<T>& context, const WeightOperands<T>& operands, const PixelUnits::Unit& unit,
                    T* memory, T* sums, bool accumulate) const;
@@ -177,9 +180,10 @@ struct PartedWinogradWeightGradient : WinogradWeightTiles {
 /// One channel in and out of each group: sums of bands of rows, then added in order.
 struct DepthwiseWeightGradient {
   ConvShape shape;
+  bool normalizes;  ///< x as it is read
   int64_t band_rows;
 
-  explicit DepthwiseWeightGradient(const ConvShape& shape);
+  DepthwiseWeightGradient(const ConvShape& shape, bool normalizes);
   Workspace workspace(size_t element) const;
   template <class T>
   void run(const Context<T>& context, const WeightOperands<T>& operands) const;

@@ -8,14 +8,17 @@ constexpr int64_t kParts = 32;
 
 }  // namespace
 
-DepthwiseWeightGradient::DepthwiseWeightGradient(const ConvShape& given) : shape(given) {
+DepthwiseWeightGradient::DepthwiseWeightGradient(const ConvShape& given, bool normalized)
+    : shape(given), normalizes(normalized) {
   const int64_t wanted = divide_up(kParts, std::max<int64_t>(1, shape.batch));
   band_rows = std::max<int64_t>(1, divide_up(shape.out[0], wanted));
 }
 
-// Shared: the sums of each band of each image, (taps, channels).
+// Shared: the sums of each band of each image, (taps, channels). A worker's: normalized rows of a window.
 Workspace DepthwiseWeightGradient::workspace(size_t element) const {
-  return {static_cast<size_t>(shape.batch * bands() * shape.kernel_size() * shape.groups) * element, 0};
+  const int64_t rows = normalizes ? window_height(shape) * shape.in[1] * shape.groups : 0;
+  return {static_cast<size_t>(shape.batch * bands() * shape.kernel_size() * shape.groups) * element,
+          static_cast<size_t>(rows) * element};
 }
 
 template <class T>
@@ -30,8 +33,16 @@ void DepthwiseWeightGradient::run(const Context<T>& context, const WeightOperand
       const int64_t image = part / bands(), first = part % bands() * band_rows;
       T* const sums = partial + part * elements;
       std::fill(sums, sums + elements, T(0));
+      const T* x = o.x + image * shape.in_plane() * channels;
+      std::optional<NormalizedRows<T>> normalized;
+      if (normalizes) {
+        normalized.emplace(*o.load, shape, x, context.worker_workspace());
+        normalized->begin(first, 0, channels);
+        x = context.worker_workspace();
+      }
       for (int64_t i = first; i < std::min(first + band_rows, shape.out[0]); ++i) {
-        const DepthwiseRows rows(shape, i, 0, shape.in[1] * channels);
+        if (normalized) normalized->make(i);
+        const DepthwiseRows rows(shape, i, 0, shape.in[1] * channels, normalizes ? window_height(shape) : 0);
         context.kernels.channels_last.depthwise_weights(
             {.outputs = shape.out[1],
              .channels = channels,
@@ -42,7 +53,7 @@ void DepthwiseWeightGradient::run(const Context<T>& context, const WeightOperand
              .pad = w.pad_begin[1],
              .columns = shape.in[1],
              .rows = rows.count,
-             .x = o.x + image * shape.in_plane() * channels,
+             .x = x,
              .x_rows = rows.x,
              .dy = o.dy + (image * shape.out_plane() + i * shape.out[1]) * channels,
              .dw = sums,

@@ -14,8 +14,9 @@ int64_t block_of(int64_t size, int64_t most, int64_t multiple) {
 
 }  // namespace
 
-DirectWeightGradient::DirectWeightGradient(const ConvShape& given, int64_t rows, int64_t columns)
-    : shape(given), mr(rows), nr(columns), units(shape) {
+DirectWeightGradient::DirectWeightGradient(const ConvShape& given, int64_t rows, int64_t columns,
+                                           bool normalized)
+    : shape(given), mr(rows), nr(columns), units(shape), normalizes(normalized) {
   chunk_units = std::clamp<int64_t>(kChunkElements / std::max<int64_t>(1, unit_elements()), 1,
                                     std::max<int64_t>(1, units.count()));
   block_in = block_of(ins(), kMostIn, mr);
@@ -33,10 +34,12 @@ DirectWeightGradient::DirectWeightGradient(const ConvShape& given, int64_t rows,
 }
 
 // Shared: the sums (groups, taps, in, out), then the panels of a chunk. A worker's: places of a unit's
-// pixels.
+// pixels, then these pixels normalized.
 Workspace DirectWeightGradient::workspace(size_t element) const {
+  const int64_t normalized = normalizes ? units.pixels() * ins() : 0;
   return {static_cast<size_t>(sum_elements() + chunk_units * unit_elements()) * element,
-          static_cast<size_t>(units.pixels()) * sizeof(int64_t)};
+          static_cast<size_t>(round_up(units.pixels(), 8)) * sizeof(int64_t) +
+              static_cast<size_t>(normalized) * element};
 }
 
 // What tap `tap` of each pixel reads, from the unit's first image on; -1 outside.
@@ -73,6 +76,11 @@ void DirectWeightGradient::pack(const Context<T>& context, const WeightOperands<
   auto* const places = context.template worker_workspace<int64_t>();
   const T* x = o.x + u.image * shape.in_plane() * channels;
   places_of(u, side - 1, places);
+  if (normalizes) {
+    T* const normalized = reinterpret_cast<T*>(places + round_up(units.pixels(), 8));
+    (*o.load)(x + places[0], normalized, u.pixels);
+    x = normalized - places[0];
+  }
   for (int64_t g = 0; g < shape.groups; ++g) {
     context.kernels.channels_last.pack_pixels(
         {u.pixels, ins(), x + g * shape.in_channels, places, panels + (g * taps() + side - 1) * x_panel()});

@@ -37,8 +37,10 @@ std::optional<Winograd> choose_winograd(const ConvShape& shape, int64_t mr, int6
   return winograd_cost(best) < direct_cost(shape) ? std::optional(best) : std::nullopt;
 }
 
-WeightAlgorithm choose(const ConvShape& shape, bool precise, int64_t mr, int64_t nr) {
-  if (DepthwiseConv::fits(shape)) return DepthwiseWeightGradient(shape);
+WeightAlgorithm choose(const ConvShape& shape, const ops::ConvChannelsLastWeightGradient& attributes,
+                       int64_t mr, int64_t nr) {
+  const bool precise = attributes.precise, normalizes = attributes.normalizes.has_value();
+  if (DepthwiseConv::fits(shape)) return DepthwiseWeightGradient(shape, normalizes);
   const int64_t channels = std::min(shape.in_channels, shape.out_channels);
   if (!precise && WinogradConv::fits(shape) && channels >= kPartedChannels) {
     const auto parted = choose_winograd<PartedWinogradWeightGradient>(shape, mr, nr);
@@ -46,8 +48,8 @@ WeightAlgorithm choose(const ConvShape& shape, bool precise, int64_t mr, int64_t
     const auto whole = choose_winograd<WinogradWeightGradient>(shape, mr, nr);
     if (whole && channels >= kWinogradChannels) return *whole;
   }
-  if (PartedWeightGradient::fits(shape)) return PartedWeightGradient(shape, mr, nr);
-  return DirectWeightGradient(shape, mr, nr);
+  if (PartedWeightGradient::fits(shape)) return PartedWeightGradient(shape, mr, nr, normalizes);
+  return DirectWeightGradient(shape, mr, nr, normalizes);
 }
 
 struct ConvChannelsLastWeightGradientOp {
@@ -62,8 +64,7 @@ struct ConvChannelsLastWeightGradientOp {
   template <class T>
   static WeightAlgorithm algorithm(const kernels::KernelTable<T>& kernels, const Attributes& attributes,
                                    const Shape& x, const Shape& weight) {
-    return choose(channels_last_shape(attributes, x, weight), attributes.precise, kernels.gemm.mr,
-                  kernels.gemm.nr);
+    return choose(channels_last_shape(attributes, x, weight), attributes, kernels.gemm.mr, kernels.gemm.nr);
   }
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
@@ -81,9 +82,10 @@ struct ConvChannelsLastWeightGradientOp {
       std::fill(dw, dw + weight.numel(), T(0));
       return;
     }
+    const NormalizedLoad<T> load(context, attributes.normalizes, 3);
     std::visit(
         [&](const auto& a) {
-          a.run(context, WeightOperands<T>{context.in(0), context.in(1), dw});
+          a.run(context, WeightOperands<T>{context.in(0), context.in(1), dw, &load});
         },
         algorithm(context.kernels, attributes, x, weight));
   }

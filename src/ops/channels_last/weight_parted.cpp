@@ -13,8 +13,13 @@ bool PartedWeightGradient::fits(const ConvShape& shape) {
          PixelUnits(shape).count() > 1;
 }
 
-PartedWeightGradient::PartedWeightGradient(const ConvShape& given, int64_t mr, int64_t columns)
-    : shape(given), nr(columns), units(shape), parts(std::min(kParts, units.count())) {
+PartedWeightGradient::PartedWeightGradient(const ConvShape& given, int64_t mr, int64_t columns,
+                                           bool normalized)
+    : shape(given),
+      nr(columns),
+      units(shape),
+      parts(std::min(kParts, units.count())),
+      normalizes(normalized) {
   const RowTaps window = row_taps(shape, x_row());
   taps = window.count;
   depth = window.depth;
@@ -32,11 +37,11 @@ int64_t PartedWeightGradient::row_pixels() const {
 }
 
 int64_t PartedWeightGradient::copied_elements() const {
-  if (shape.window.is_pointwise()) return 0;
+  if (shape.window.is_pointwise()) return normalizes ? round_up(units.pixels() * depth, 16) : 0;
   return round_up(read_rows(shape, units.rows()) * x_row(), 16);
 }
 
-// Shared: each part's sums. A worker's: rows of x, then the panels of a product.
+// Shared: each part's sums. A worker's: rows of x, or pixels normalized, then the panels of a product.
 Workspace PartedWeightGradient::workspace(size_t element) const {
   const int64_t pixels =
       shape.window.is_pointwise() ? units.pixels() : product_rows(units.rows()) * row_pixels();
@@ -48,9 +53,14 @@ Workspace PartedWeightGradient::workspace(size_t element) const {
 // sums (depth, out), or transposed, of a window of one pixel.
 template <class T>
 void PartedWeightGradient::add_pixels(const Context<T>& context, const WeightOperands<T>& o,
-                                      const PixelUnits::Unit& u, T* panels, T* sums, bool accumulate) const {
+                                      const PixelUnits::Unit& u, T* memory, T* sums, bool accumulate) const {
   const int64_t first = u.image * shape.out_plane() + u.row * shape.out[1];
-  const T *const x = o.x + first * depth, *const dy = o.dy + first * outs();
+  const T *x = o.x + first * depth, *const dy = o.dy + first * outs();
+  T *const normalized = memory, *const panels = memory + copied_elements();
+  if (normalizes) {
+    (*o.load)(x, normalized, u.pixels);
+    x = normalized;
+  }
   const int64_t rows = transposed ? outs() : depth, columns = transposed ? depth : outs();
   context.kernels.gemm.pack_b(u.pixels, columns, transposed ? x : dy, columns, 1, panels);
   context.kernels.gemm.multiply_strided(rows, columns, u.pixels, transposed ? dy : x, 1, rows, panels, sums,

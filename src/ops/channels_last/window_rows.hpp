@@ -15,13 +15,13 @@ struct DepthwiseRows {
   int64_t count = 0;
   int64_t x[kMostTaps], weights[kMostTaps];
 
-  /// Of output row i; x begins at row `first`, rows are row_stride apart.
-  DepthwiseRows(const ConvShape& shape, int64_t i, int64_t first, int64_t row_stride) {
+  /// Of output row i; x begins at row `first`, rows are row_stride apart. With slots, row r is in r % slots.
+  DepthwiseRows(const ConvShape& shape, int64_t i, int64_t first, int64_t row_stride, int64_t slots = 0) {
     const ops::Window& w = shape.window;
     for (int64_t r = 0; r < w.kernel[0]; ++r) {
       const int64_t row = i * w.stride[0] - w.pad_begin[0] + r * w.dilation[0];
       if (row < 0 || row >= shape.in[0]) continue;
-      x[count] = (row - first) * row_stride;
+      x[count] = (slots > 0 ? row % slots : row - first) * row_stride;
       weights[count++] = r * w.kernel[1] * shape.groups;
     }
   }
