@@ -51,7 +51,9 @@ TrainingGraph Builder::run(const GraphData& network, PassContext& context) {
   } else {
     add_updates(graph, parameters_, gradients_);
   }
-  for (const Pass* pass : {&kCancelledBiases, &kNormalizeInLoad}) run_passes(graph, {pass, 1}, context);
+  for (const Pass* pass : {&kCancelledBiases, &kMomentsFromConv, &kNormalizeInLoad}) {
+    run_passes(graph, {pass, 1}, context);
+  }
   if (optimizer_.recompute) recompute(graph, first_backward);
   tidy(graph);
   verify(graph, "the trainer");

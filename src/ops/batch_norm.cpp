@@ -15,12 +15,13 @@
 #include "base/format.hpp"
 #include "ops/batch_norm_parts.hpp"
 #include "ops/batch_norm_renorm.hpp"
+#include "ops/channels_last/moments.hpp"
 #include "ops/context.hpp"
 
 namespace pleat {
 namespace {
 
-enum Input { kX, kWeight, kBias, kRunningMean, kRunningVar, kBatchesTracked, kResidual };
+enum Input { kX, kWeight, kBias, kRunningMean, kRunningVar, kBatchesTracked, kResidual, kMoments };
 
 struct Moments {
   double mean, m2;
@@ -36,6 +37,17 @@ Moments join(const BatchNormLayout& layout, int64_t c, const double* means, cons
     m2 += m2s[i] + static_cast<double>(count) * d * d;
   });
   return {mean, m2};
+}
+
+// By the convolution that made x.
+template <class T>
+Moments given(const T* rows, int64_t channels, int64_t c) {
+  const auto row = [&](MomentRow i) { return static_cast<double>(rows[i * channels + c]); };
+  return {row(kMeanHigh) + row(kMeanLow), row(kM2)};
+}
+
+bool takes_statistics(const ops::BatchNorm& attributes, bool given) {
+  return attributes.batch_statistics && !given;
 }
 
 int64_t channels_of(const ops::BatchNorm& attributes, const Shape& x) {
@@ -129,7 +141,7 @@ struct BatchNormOp {
 
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const BatchNormParts parts = parts_of(attributes, in[kX]->shape);
-    const int64_t sums = attributes.batch_statistics
+    const int64_t sums = takes_statistics(attributes, in.size() > kMoments && in[kMoments] != nullptr)
                              ? parts.most([](const BatchNormLayout& part) { return 2 * part.partials(); })
                              : 0;
     const int64_t entries = parts.most([](const BatchNormLayout& part) { return 3 * part.entries(); });
@@ -185,14 +197,16 @@ struct BatchNormOp {
         from_batch && attributes.renorm
             ? Renorm(*attributes.renorm, *context.template mutated<int64_t>(kBatchesTracked))
             : Renorm();
+    const T* const moments = context.input_count() > kMoments ? context.in(kMoments) : nullptr;
+    const int64_t partials = takes_statistics(attributes, moments != nullptr) ? layout.partials() : 0;
     double* means = context.template workspace<double>();
-    double* m2s = means + (from_batch ? layout.partials() : 0);
-    T* center = reinterpret_cast<T*>(m2s + (from_batch ? layout.partials() : 0));
+    double* m2s = means + partials;
+    T* center = reinterpret_cast<T*>(m2s + partials);
     T *scale = center + layout.entries(), *shift = scale + layout.entries();
     const double momentum = from_batch ? next_momentum(attributes, context) : 0;
 
     const auto reduce = [&](const BatchNormLayout::Chunk& chunk) {
-      if (!from_batch) return;
+      if (!from_batch || moments != nullptr) return;
       const auto& kernels = context.kernels.batch_norm;
       (chunk.block.per_column ? kernels.column_statistics : kernels.statistics)(
           x + chunk.offset, chunk.block, means + chunk.partial, m2s + chunk.partial);
@@ -201,9 +215,10 @@ struct BatchNormOp {
       double mean, var, r = 1, d = 0;
       if (from_batch) {
         const double n = static_cast<double>(layout.values_per_channel());
-        const Moments moments = join(layout, c, means, m2s);
-        mean = moments.mean;
-        var = moments.m2 / n;
+        const Moments made =
+            moments != nullptr ? given(moments, layout.channels(), c) : join(layout, c, means, m2s);
+        mean = made.mean;
+        var = made.m2 / n;
         if (attributes.renorm) {
           const double running_sigma =
               std::sqrt(static_cast<double>(context.in(kRunningVar)[c]) + attributes.eps);
@@ -212,7 +227,7 @@ struct BatchNormOp {
         }
         if (context.has(kRunningMean)) {
           move(context.mutated(kRunningMean)[c], mean, momentum);
-          move(context.mutated(kRunningVar)[c], moments.m2 / (n - 1), momentum);
+          move(context.mutated(kRunningVar)[c], made.m2 / (n - 1), momentum);
         }
       } else {
         mean = static_cast<double>(context.in(kRunningMean)[c]);

@@ -89,11 +89,15 @@ PLEAT_INLINE void prefetch_residual(const TapProduct<float>& p, int64_t i, int64
 inline void product(const TapProduct<float>& p) {
   constexpr std::make_integer_sequence<int, kGemmRows> all_rows;
   TileOutput out = tile_output(p.y, p.y_stride, false, p.epilogue);
+  if (p.rows == 0) return;
   if (p.rows == 1) return product_row(p, out);
   const bool activate = out.later;
   out.later = false;
   out.streamed = p.streamed;
+  // Tiles of almost equal height, the first `taller` of one row more: a last one of few rows would wait for
+  // its sums.
   const int64_t tiles = (p.rows + kGemmRows - 1) / kGemmRows;
+  const int64_t height = p.rows / tiles, taller = p.rows % tiles;
   const int64_t depth = p.taps * p.depth, panel = depth * kGemmColumns;
   // The next panel comes from memory while tiles pass by this one, a part of it during each of the first.
   const int64_t ahead = panel > kPanelAhead ? 0 : tiles < kTilesAhead ? tiles : kTilesAhead;
@@ -102,9 +106,8 @@ inline void product(const TapProduct<float>& p) {
   for (int64_t j = 0; j < p.columns; j += kGemmColumns, w += panel) {
     const int64_t columns = p.columns - j < kGemmColumns ? p.columns - j : kGemmColumns;
     TileOutput tile_out = at(out, 0, j);
-    // Tiles of almost equal height: a last one of few rows would wait for its sums.
     for (int64_t tile = 0, i = 0, activated = 0; tile < tiles; ++tile) {
-      const int64_t end = (tile + 1) * p.rows / tiles;
+      const int64_t end = i + height + (tile < taller ? 1 : 0);
       const auto kernel =
           columns > kLanes ? product_kernel<2>(end - i, all_rows) : product_kernel<1>(end - i, all_rows);
       if (out.residual != nullptr) prefetch_residual(p, end, j);

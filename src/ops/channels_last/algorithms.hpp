@@ -2,6 +2,7 @@
 
 #include <variant>
 
+#include "ops/channels_last/moments.hpp"
 #include "ops/channels_last/normalized_load.hpp"
 #include "ops/channels_last/window_rows.hpp"
 
@@ -33,6 +34,7 @@ struct ConvOperands {
   T* y;
   const ops::Epilogue& epilogue;
   const NormalizedLoad<T>* load = nullptr;  ///< of x, for algorithms that were told so
+  const MomentParts<T>* moments = nullptr;  ///< of y, to be taken in so many parts as moment_parts()
 };
 
 /// Sums over the window where it lies, one product for all its taps (kernels' `product`). Any window and any
@@ -52,6 +54,7 @@ struct DirectConv {
 
   DirectConv(const ConvShape& shape, const ops::ConvChannelsLast& attributes, int64_t nr);
   int64_t packed_elements() const;
+  int64_t moment_parts() const { return shape.batch * bands(); }
   Workspace workspace(size_t element) const;
   template <class T>
   void pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const;
@@ -88,6 +91,7 @@ struct WinogradConv {
   int64_t elements() const { return (m + 2) * (m + 2); }
   int64_t tiles() const { return shape.batch * tiles_y * tiles_x; }
   int64_t packed_elements() const;
+  int64_t moment_parts() const { return divide_up(tiles(), block_tiles); }
   Workspace workspace(size_t element) const;
   template <class T>
   void pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const;
@@ -108,6 +112,8 @@ struct WinogradConv {
   template <class T>
   void transform_output(const Context<T>& context, const ConvOperands<T>& operands, const Block& block,
                         const T* products) const;
+  template <class T>
+  void take_moments(const MomentParts<T>& moments, const Block& block) const;
 };
 
 /// Input tile `tile` of all images' F(m x m, 3 x 3), transformed: v[element*stride + channel].
@@ -122,6 +128,7 @@ struct DepthwiseConv {
 
   static bool fits(const ConvShape& shape);
   int64_t packed_elements() const { return shape.groups * shape.kernel_size(); }
+  int64_t moment_parts() const { return shape.batch * bands().count; }
   // A worker's: normalized rows of a window.
   Workspace workspace(size_t element) const {
     return {0, normalizes ? static_cast<size_t>(window_height(shape) * row_elements()) * element : 0};
@@ -132,6 +139,7 @@ struct DepthwiseConv {
   void run(const Context<T>& context, const ConvOperands<T>& operands) const;
 
   int64_t row_elements() const { return shape.in[1] * shape.groups; }  ///< of x
+  WindowBands bands() const;
 
   /// From one output to the next along each dimension.
   struct Strides {

@@ -23,6 +23,7 @@ struct ConvChannelsLastOp {
       fail("conv: needs a residual of ", y.str(), ", got ", in[3]->shape.str());
     }
     if (attributes.global_average) y[1] = y[2] = 1;
+    if (attributes.moments) return {{in[0]->dtype, y}, {in[0]->dtype, {kMomentRows, y[3]}}};
     return {{in[0]->dtype, y}};
   }
 
@@ -38,9 +39,15 @@ struct ConvChannelsLastOp {
     return algorithm(attributes, in[0]->shape, in[1]->shape, panel_columns(compute));
   }
 
+  // Shared: the algorithm's, with its packed weights where these train; then the parts of moments.
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const ConvAlgorithm a = algorithm(attributes, in, compute);
-    return attributes.trains ? packing_workspace(a, size_of(compute)) : workspace_of(a, size_of(compute));
+    Workspace need = algorithm_workspace(attributes, a, size_of(compute));
+    if (attributes.moments) {
+      const int64_t channels = in[1]->shape[0];
+      need.shared = whole_lines(need.shared) + MomentParts<double>::bytes(moment_parts(a), channels);
+    }
+    return need;
   }
   static size_t packed_bytes(const Attributes& attributes, const InputTypes& in, DType compute) {
     return attributes.trains ? 0 : pleat::packed_bytes(algorithm(attributes, in, compute), size_of(compute));
@@ -63,9 +70,18 @@ struct ConvChannelsLastOp {
       packed = pack_in_run(chosen, context, filter_view(sizes(attributes, x, weight), context.in(1)));
     }
     const NormalizedLoad<T> load(context, attributes.normalizes, 4);
-    const ConvOperands<T> operands = {context.in(0),       packed, optional(2), optional(3), context.out(0),
-                                      attributes.epilogue, &load};
+    std::optional<MomentParts<T>> moments;
+    if (attributes.moments) {
+      const size_t used = whole_lines(algorithm_workspace(attributes, chosen, sizeof(T)).shared);
+      auto* const memory = reinterpret_cast<double*>(context.template workspace<std::byte>() + used);
+      moments.emplace(context.kernels, context.out(0), moment_parts(chosen), weight[0], memory);
+    }
+    const ConvOperands<T> operands = {context.in(0),  packed,
+                                      optional(2),    optional(3),
+                                      context.out(0), attributes.epilogue,
+                                      &load,          moments ? &*moments : nullptr};
     std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
+    if (moments) moments->join(context.out(1));
   }
 
   static void gradient(const Attributes& attributes, GradientScope& scope) {
@@ -95,6 +111,14 @@ struct ConvChannelsLastOp {
   }
   static double work(const Attributes& attributes, const InputTypes& in) {
     return static_cast<double>(multiply_adds(attributes, in)) / 16;
+  }
+
+ private:
+  static Workspace algorithm_workspace(const Attributes& attributes, const ConvAlgorithm& a, size_t element) {
+    return attributes.trains ? packing_workspace(a, element) : workspace_of(a, element);
+  }
+  static int64_t moment_parts(const ConvAlgorithm& algorithm) {
+    return std::visit([](const auto& a) { return a.moment_parts(); }, algorithm);
   }
 };
 

@@ -18,6 +18,10 @@ void DepthwiseConv::pack(const kernels::KernelTable<T>&, const FilterView<T>& fi
   }
 }
 
+WindowBands DepthwiseConv::bands() const {
+  return {pool_plane(shape.window, shape.in, shape.out), shape.batch, shape.groups};
+}
+
 template <class T>
 void DepthwiseConv::run_row(const kernels::KernelTable<T>& kernels, int64_t i, int64_t channels,
                             const Rows<T>& x, const T* packed, T* y, int64_t y_stride,
@@ -56,12 +60,18 @@ void DepthwiseConv::run_band(const Context<T>& context, const ConvOperands<T>& o
     normalized.emplace(*o.load, shape, planes, memory);
     normalized->begin(band.row_begin, first, count);
   }
+  std::optional<MomentRows<T>> moments;
+  if (o.moments != nullptr) {
+    const WindowBands cut = bands();
+    moments.emplace(*o.moments, image * cut.count + band.row_begin / cut.height, first, count);
+  }
   for (int64_t i = band.row_begin; i < band.row_end; ++i) {
     if (normalized) normalized->make(i);
     const int64_t place = image * y.image + i * y.row + first;
     kernels::Epilogue<T> e = channels_last_epilogue(o.epilogue, o.bias, o.residual, 0, channels, first);
     if (o.residual != nullptr) e.residual = o.residual + place;
     run_row(context.kernels, i, count, x, o.packed + first, o.y + place, y.pixel, e);
+    if (moments) moments->add((image * shape.out[0] + i) * shape.out[1], shape.out[1], i + 1 == band.row_end);
   }
 }
 

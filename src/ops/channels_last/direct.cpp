@@ -115,7 +115,8 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
   const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * columns();
   const int64_t blocks = column_blocks(), band_pixels = band_rows * shape.out[1];
   const int64_t all_rows = read_rows(shape, shape.out[0]), image_size = shape.in_plane() * channels;
-  const bool streamed = streams() && o.epilogue.activation == Activation::none && begins_lines(o.y, outputs);
+  const bool streamed = streams() && o.moments == nullptr && o.epilogue.activation == Activation::none &&
+                        begins_lines(o.y, outputs);
   auto* const offsets = context.template workspace<int64_t>();
   auto* const averaged = offsets + taps;  // offsets of what is averaged
   const int64_t most_averaged = global_average ? std::max(band_pixels, bands()) : 0;
@@ -160,6 +161,7 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
           const int64_t first = (image * shape.out[0] + first_row) * shape.out[1];
           const int64_t channel = group * columns() + column;
           const int64_t block = std::min(block_columns, columns() - column);
+          if (o.moments != nullptr) o.moments->begin(image_band, channel, block);
           for (int64_t p = 0; p < count; p += block_pixels) {
             const kernels::Epilogue<T> e =
                 channels_last_epilogue(o.epilogue, o.bias, o.residual, first + p, outputs, channel);
@@ -178,6 +180,7 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
                  .y_stride = global_average ? block_columns : outputs,
                  .epilogue = &e,
                  .streamed = streamed});
+            if (o.moments != nullptr) o.moments->add(image_band, first + p, block_rows, channel, block);
           }
           if (global_average) {
             context.kernels.channels_last.average(

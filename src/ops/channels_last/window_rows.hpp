@@ -129,15 +129,28 @@ void for_window_segments(const kernels::PoolPlane& p, int64_t channels, const Wi
   });
 }
 
-/// Calls body(image, band) for bands that cover all images, in parallel. The channels of a band are so few
-/// that the rows of a window stay in the second cache while outputs pass by.
+/// How images are cut. The channels of a band are so few that the rows of a window stay in the second cache
+/// while outputs pass by.
+struct WindowBands {
+  int64_t channels, blocks;  ///< of a band, at most; and how many bands share rows
+  int64_t height, count;     ///< rows of a band, at most; and bands of an image that share channels
+
+  WindowBands(const kernels::PoolPlane& p, int64_t images, int64_t all) {
+    constexpr int64_t cached = 49152, line = 16;  // elements
+    const int64_t fit = cached / std::max<int64_t>(1, p.kernel_h * p.in_w) / line * line;
+    channels = std::min(all, std::max(line, fit));
+    blocks = divide_up(all, channels);
+    const int64_t wanted = divide_up(kTasks, std::max<int64_t>(1, images * blocks));
+    height = std::max<int64_t>(1, divide_up(p.out_h, wanted));
+    count = divide_up(p.out_h, height);
+  }
+};
+
+/// Calls body(image, band) for bands that cover all images, in parallel.
 template <class Body>
 void for_window_bands(const kernels::PoolPlane& p, int64_t images, int64_t channels, const Body& body) {
-  constexpr int64_t kCached = 49152, kLine = 16;  // elements
-  const int64_t fit = kCached / std::max<int64_t>(1, p.kernel_h * p.in_w) / kLine * kLine;
-  const int64_t block = std::min(channels, std::max(kLine, fit)), blocks = divide_up(channels, block);
-  const int64_t wanted = divide_up(kTasks, std::max<int64_t>(1, images * blocks));
-  const int64_t height = std::max<int64_t>(1, divide_up(p.out_h, wanted)), bands = divide_up(p.out_h, height);
+  const WindowBands cut(p, images, channels);
+  const int64_t block = cut.channels, blocks = cut.blocks, height = cut.height, bands = cut.count;
   const int64_t work = height * p.out_w * block * p.kernel_h * p.kernel_w / 8;
   parallel_for(images * bands * blocks, grain_for(work), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

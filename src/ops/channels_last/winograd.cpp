@@ -128,6 +128,29 @@ void WinogradConv::transform_output(const Context<T>& context, const ConvOperand
   }
 }
 
+// Of a block's tiles those that fill rows of tiles lie one behind another; of the others each row of pixels
+// does.
+template <class T>
+void WinogradConv::take_moments(const MomentParts<T>& moments, const Block& block) const {
+  const int64_t part = block.first / block_tiles, width = shape.out[1], last = block.first + block.tiles;
+  moments.begin(part, block.column, block.columns);
+  for (int64_t tile = block.first; tile < last;) {
+    const int64_t line = tile / tiles_x, image = line / tiles_y, row = line % tiles_y * m;
+    const int64_t rows = std::min(m, shape.out[0] - row), column = tile % tiles_x * m;
+    const int64_t next = std::min(last, (line + 1) * tiles_x);
+    const int64_t end = next % tiles_x == 0 ? width : next % tiles_x * m;
+    const int64_t pixel = (image * shape.out[0] + row) * width;
+    if (end - column == width) {
+      moments.add(part, pixel, rows * width, block.column, block.columns);
+    } else {
+      for (int64_t r = 0; r < rows; ++r) {
+        moments.add(part, pixel + r * width + column, end - column, block.column, block.columns);
+      }
+    }
+    tile = next;
+  }
+}
+
 template <class T>
 void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
   const int64_t inputs = shape.in_channels, blocks = column_blocks(), stride = tile_stride();
@@ -177,6 +200,7 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
              .epilogue = nullptr});
       }
       transform_output(context, o, block, products);
+      if (o.moments != nullptr) take_moments(*o.moments, block);
     }
   });
 }
