@@ -83,23 +83,24 @@ PLEAT_INLINE PlaneBlock sample(PlaneBlock block) {
   return block;
 }
 
-/// Mean and sum of squared deviations of n values, from sums of their deviations d from `center` and of d^2.
-PLEAT_INLINE void finish_statistics(double center, double sum, double squares, double n, double* mean,
+/// Mean and sum of squared deviations of 1 / share values, from sums of their deviations d from `center` and
+/// of d^2.
+PLEAT_INLINE void finish_statistics(double center, double sum, double squares, double share, double* mean,
                                     double* m2) {
-  *mean = center + sum / n;
-  const double corrected = squares - sum * sum / n;
+  *mean = center + sum * share;
+  const double corrected = squares - sum * sum * share;
   *m2 = corrected < 0 ? 0 : corrected;  // NaN stays
 }
 
 void statistics(const float* x, PlaneBlock block, double* mean, double* m2) {
-  const double n = static_cast<double>(block.values());
   double sum, sums[2];
   const PlaneBlock sampled = sample(block);
   sum_planes<1>(ShiftedTerms{x, Vec(x[0])}, sampled, &sum);
   const auto center =
       static_cast<float>(static_cast<double>(x[0]) + sum / static_cast<double>(sampled.values()));
   sum_planes<2>(DeviationTerms{x, Vec(center)}, block, sums);
-  finish_statistics(static_cast<double>(center), sums[0], sums[1], n, mean, m2);
+  finish_statistics(static_cast<double>(center), sums[0], sums[1], 1 / static_cast<double>(block.values()),
+                    mean, m2);
 }
 
 struct ShiftedColumnTerms {
@@ -121,7 +122,7 @@ struct DeviationColumnTerms {
 };
 
 void column_statistics(const float* x, PlaneBlock block, double* mean, double* m2) {
-  const double n = static_cast<double>(block.planes);
+  const double share = 1 / static_cast<double>(block.planes);
   for_each_column_tile(block, [&](int64_t first, PlaneBlock tile) {
     ColumnSums<2> sums;
     float center[kColumnTile];
@@ -134,7 +135,7 @@ void column_statistics(const float* x, PlaneBlock block, double* mean, double* m
     sum_columns<2>(DeviationColumnTerms{tile_x, center}, tile, sums);
     for (int64_t i = 0; i < tile.length; ++i) {
       finish_statistics(static_cast<double>(center[i]), static_cast<double>(sums.of[0][i]),
-                        static_cast<double>(sums.of[1][i]), n, mean + first + i, m2 + first + i);
+                        static_cast<double>(sums.of[1][i]), share, mean + first + i, m2 + first + i);
     }
   });
 }

@@ -115,6 +115,7 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
   const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * columns();
   const int64_t blocks = column_blocks(), band_pixels = band_rows * shape.out[1];
   const int64_t all_rows = read_rows(shape, shape.out[0]), image_size = shape.in_plane() * channels;
+  // Moments read what was stored while it is near.
   const bool streamed = streams() && o.moments == nullptr && o.epilogue.activation == Activation::none &&
                         begins_lines(o.y, outputs);
   auto* const offsets = context.template workspace<int64_t>();
