@@ -77,9 +77,9 @@ struct ConvWeightGradient {  ///< x, dy, weight (its shape only) -> dweight
 };
 
 /// x (N, C, ...), weight? (C), bias? (C), running_mean? (C), running_var? (C), num_batches_tracked? () i64,
-/// residual? (x's shape) -> y = act((x - mean) / sqrt(var + eps) * weight + bias + residual), and for the
-/// backward pass (5 * parts, C), with renorm (7 * parts, C), see batch_norm.cpp. Running statistics move
-/// where batch_statistics is set and they are there.
+/// residual? (x's shape), moments? (3, C) of x from who made it -> y = act((x - mean) / sqrt(var + eps) *
+/// weight + bias + residual), and for the backward pass (5 * parts, C), with renorm (7 * parts, C), see
+/// batch_norm.cpp. Running statistics move where batch_statistics is set and they are there.
 struct BatchNorm {
   int spatial_dims = 1;  ///< 1, 2 or 3: which of PyTorch's BatchNorm1d, 2d, 3d it is
   double eps = 1e-5;
@@ -402,7 +402,7 @@ struct GlobalAvgPool {
 struct GlobalAvgPoolGradient {};  ///< dy, x (its shape only) -> dx
 
 // Channels-last forms of Conv and the pools: their results, with x and y as (N, H, W, C).
-/// x, weight (out, C/groups, kh, kw), bias? (out), residual? (y's shape) -> y
+/// x, weight (out, C/groups, kh, kw), bias? (out), residual? (y's shape), saved? -> y, moments?
 struct ConvChannelsLast {
   Window window;
   int64_t groups = 1;

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "graph/edit.hpp"
+#include "ops/channels_last/can_normalize.hpp"
 #include "passes/pass.hpp"
 
 namespace pleat {
@@ -15,13 +16,8 @@ namespace {
 
 constexpr size_t kX = 0, kBatchNormResidual = 6;
 
-bool is_depthwise(const GraphData& graph, ValueId weight, int64_t groups) {
-  const Shape& shape = graph.value(weight).type.shape;
-  return groups > 1 && shape[0] == groups && shape[1] == 1;
-}
-
 // Whether the node could read x instead of y.
-bool can_normalize(const GraphData& graph, const Node& node, ValueId y) {
+bool can_read_raw(const GraphData& graph, const Node& node, ValueId y) {
   const auto once_at = [&](size_t place) {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if ((node.inputs[i] == y) != (i == place)) return false;
@@ -29,8 +25,7 @@ bool can_normalize(const GraphData& graph, const Node& node, ValueId y) {
     return true;
   };
   const auto window_can = [&](const auto& conv, ValueId weight) {
-    return !conv.normalizes &&
-           ((conv.window.is_pointwise() && conv.groups == 1) || is_depthwise(graph, weight, conv.groups));
+    return can_normalize(conv.window, conv.groups, graph.value(weight).type.shape);
   };
   if (const auto* conv = std::get_if<ops::ConvChannelsLast>(&node.attributes)) {
     return conv->trains && !conv->planar && once_at(kX) && window_can(*conv, node.inputs[1]);
@@ -63,7 +58,7 @@ void run(GraphData& graph, PassContext&) {
     }
     const ValueId x = node.inputs[kX], y = node.outputs[0], saved = node.outputs[1];
     const std::vector<NodeId> readers = users(graph, y);
-    const auto can = [&](NodeId reader) { return can_normalize(graph, graph.node(reader), y); };
+    const auto can = [&](NodeId reader) { return can_read_raw(graph, graph.node(reader), y); };
     if (readers.empty() || is_output(graph, y) || !std::all_of(readers.begin(), readers.end(), can)) continue;
     for (const NodeId reader : readers) {
       read_raw(graph.node(reader), y, x, saved, batch_norm->activation);

@@ -41,7 +41,7 @@ const Rule kRules[] = {
      {}},
     {"src/passes/",
      {"pleat/*", "tensor/*", "graph/*", "passes/*", "base/*", "ops/op.hpp", "ops/attributes.hpp",
-      "ops/evaluate.hpp", "ops/known.hpp"},
+      "ops/channels_last/can_normalize.hpp", "ops/evaluate.hpp", "ops/known.hpp"},
      {}},
     {"src/plan/", {"pleat/*", "graph/*", "plan/*", "base/*", "ops/op.hpp", "ops/known.hpp"}, {}},
     {"src/executor/executor.cpp",

@@ -6,16 +6,12 @@
 #include <cstring>
 
 #include "base/random.hpp"
+#include "ops/channels_last/can_normalize.hpp"
 #include "support/op_case.hpp"
 #include "support/run_op.hpp"
 
 namespace pleat::test {
 namespace {
-
-bool allows(const ops::ConvChannelsLast& conv, const Shape& weight) {
-  const bool depthwise = conv.groups > 1 && weight[0] == conv.groups && weight[1] == 1;
-  return conv.trains && (depthwise || (conv.window.is_pointwise() && conv.groups == 1));
-}
 
 void check_same(const Tensor& a, const Tensor& b) {
   REQUIRE(a.bytes() == b.bytes());
@@ -49,7 +45,8 @@ TEST_CASE("normalizing as they read, convolutions and weight gradients give the 
   int cases = 0;
   for (const OpCase& op_case : op_cases()) {
     const auto* conv = std::get_if<ops::ConvChannelsLast>(&op_case.attributes);
-    if (conv == nullptr || !allows(*conv, op_case.inputs[1].shape)) continue;
+    if (conv == nullptr || !conv->trains) continue;
+    if (!can_normalize(conv->window, conv->groups, op_case.inputs[1].shape)) continue;
     ++cases;
     for (const Activation activation : {Activation::none, Activation::relu, Activation::relu6}) {
       check_case<float>(op_case, activation);
@@ -57,6 +54,17 @@ TEST_CASE("normalizing as they read, convolutions and weight gradients give the 
     check_case<double>(op_case, Activation::relu);
   }
   CHECK(cases >= 9);
+}
+
+TEST_CASE(
+    "can_normalize: single pixels of one group, and a channel each of windows that are walked by rows") {
+  const ops::Window pixel, three{.kernel = {3, 3}}, wide{.kernel = {14, 14}}, strided{.stride = {2, 2}};
+  CHECK(can_normalize(pixel, 1, {8, 4, 1, 1}));
+  CHECK(can_normalize(three, 8, {8, 1, 3, 3}));
+  CHECK_FALSE(can_normalize(wide, 8, {8, 1, 14, 14}));
+  CHECK_FALSE(can_normalize(three, 1, {8, 4, 3, 3}));
+  CHECK_FALSE(can_normalize(strided, 1, {8, 4, 1, 1}));
+  CHECK_FALSE(can_normalize(pixel, 2, {8, 4, 1, 1}));
 }
 
 }  // namespace

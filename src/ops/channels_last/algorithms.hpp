@@ -131,7 +131,7 @@ struct DepthwiseConv {
   int64_t moment_parts() const { return shape.batch * bands().count; }
   // A worker's: normalized rows of a window.
   Workspace workspace(size_t element) const {
-    return {0, normalizes ? static_cast<size_t>(window_height(shape) * row_elements()) * element : 0};
+    return {0, normalizes ? static_cast<size_t>(NormalizedRows<float>::elements(shape)) * element : 0};
   }
   template <class T>
   void pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const;

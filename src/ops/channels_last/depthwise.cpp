@@ -1,10 +1,16 @@
 #include "ops/channels_last/algorithms.hpp"
+#include "ops/channels_last/can_normalize.hpp"
 #include "ops/pool_window.hpp"
 
 namespace pleat {
 
 bool DepthwiseConv::fits(const ConvShape& shape) {
   return shape.depthwise() && shape.kernel_size() <= kMostTaps;
+}
+
+bool can_normalize(const ops::Window& window, int64_t groups, const Shape& weight) {
+  const bool depthwise = weight[0] == groups && weight[1] == 1;
+  return depthwise ? window.kernel[0] * window.kernel[1] <= kMostTaps : window.is_pointwise() && groups == 1;
 }
 
 // packed[tap][channel]
@@ -56,7 +62,7 @@ void DepthwiseConv::run_band(const Context<T>& context, const ConvOperands<T>& o
   std::optional<NormalizedRows<T>> normalized;
   if (normalizes) {
     T* const memory = context.worker_workspace();
-    x = {memory + first, 0, row_elements(), channels, window_height(shape)};
+    x = {memory + first, 0, row_elements(), channels, NormalizedRows<T>::slots(shape)};
     normalized.emplace(*o.load, shape, planes, memory);
     normalized->begin(band.row_begin, first, count);
   }

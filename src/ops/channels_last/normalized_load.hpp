@@ -3,16 +3,10 @@
 #include <optional>
 
 #include "ops/batch_norm_parts.hpp"
-#include "ops/channels_last/geometry.hpp"
-#include "ops/context.hpp"
+#include "ops/channels_last/window_rows.hpp"
 #include "ops/window.hpp"
 
 namespace pleat {
-
-/// Rows that lie between the first and last of a window, both included.
-inline int64_t window_height(const ConvShape& shape) {
-  return extent(shape.window, 0);
-}
 
 /// An operand that is normalized as it is read: act((x - center) * scale + shift), by what batch_norm saved,
 /// with the same bits.
@@ -42,10 +36,13 @@ struct NormalizedLoad {
 };
 
 /// The rows of an image that the windows of a depthwise convolution need, normalized in turn: row r is at
-/// memory + r % window_height * row size.
+/// memory + r % slots * row size.
 template <class T>
 class NormalizedRows {
  public:
+  static int64_t slots(const ConvShape& shape) { return extent(shape.window, 0); }
+  static int64_t elements(const ConvShape& shape) { return slots(shape) * shape.in[1] * shape.groups; }
+
   NormalizedRows(const NormalizedLoad<T>& load, const ConvShape& shape, const T* image, T* memory)
       : load_(load), shape_(shape), image_(image), memory_(memory) {}
 
@@ -57,9 +54,9 @@ class NormalizedRows {
   }
   /// Makes what the window of output row i needs; rows come in order.
   void make(int64_t i) {
-    const int64_t row = shape_.in[1] * shape_.groups, slots = window_height(shape_);
-    for (; next_ < std::min(top(i) + slots, shape_.in[0]); ++next_) {
-      load_(image_ + next_ * row + channel_, memory_ + next_ % slots * row + channel_, shape_.in[1], channel_,
+    const int64_t row = shape_.in[1] * shape_.groups, count = slots(shape_);
+    for (; next_ < std::min(top(i) + count, shape_.in[0]); ++next_) {
+      load_(image_ + next_ * row + channel_, memory_ + next_ % count * row + channel_, shape_.in[1], channel_,
             channels_);
     }
   }

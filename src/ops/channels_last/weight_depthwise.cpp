@@ -16,7 +16,7 @@ DepthwiseWeightGradient::DepthwiseWeightGradient(const ConvShape& given, bool no
 
 // Shared: the sums of each band of each image, (taps, channels). A worker's: normalized rows of a window.
 Workspace DepthwiseWeightGradient::workspace(size_t element) const {
-  const int64_t rows = normalizes ? window_height(shape) * shape.in[1] * shape.groups : 0;
+  const int64_t rows = normalizes ? NormalizedRows<float>::elements(shape) : 0;
   return {static_cast<size_t>(shape.batch * bands() * shape.kernel_size() * shape.groups) * element,
           static_cast<size_t>(rows) * element};
 }
@@ -42,7 +42,8 @@ void DepthwiseWeightGradient::run(const Context<T>& context, const WeightOperand
       }
       for (int64_t i = first; i < std::min(first + band_rows, shape.out[0]); ++i) {
         if (normalized) normalized->make(i);
-        const DepthwiseRows rows(shape, i, 0, shape.in[1] * channels, normalizes ? window_height(shape) : 0);
+        const DepthwiseRows rows(shape, i, 0, shape.in[1] * channels,
+                                 normalizes ? NormalizedRows<T>::slots(shape) : 0);
         context.kernels.channels_last.depthwise_weights(
             {.outputs = shape.out[1],
              .channels = channels,
