@@ -24,7 +24,7 @@ class Recomputation {
   void visit(NodeId id) {
     const Node node = graph_.node(id);
     const auto* batch_norm = std::get_if<ops::BatchNorm>(&node.attributes);
-    if (batch_norm == nullptr || is_bypassed(node)) return;
+    if (batch_norm == nullptr || is_bypassed(node) || batch_norm->saves_only) return;
     const ValueId y = node.outputs[0], residual = input_of(node, kResidual);
     const std::vector<NodeId> readers = backward_readers(y);
     if (readers.empty() || is_output(graph_, y) || !stays(node.inputs[kX])) return;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "passes/pass.hpp"
+#include "passes/recompute.hpp"
 #include "pleat/layers.hpp"
 #include "support/graph_tools.hpp"
 #include "support/random_tensor.hpp"
@@ -73,6 +74,9 @@ TEST_CASE("normalize_in_load: depthwise and single-pixel convolutions read what 
   const std::vector<Tensor> before = test::run_graph(trained.graph, inputs);
   normalize_in_load(trained.graph);
   CHECK(saving_only(trained.graph) == std::vector<std::string>{"bn1", "bn2"});
+  recompute(trained.graph, trained.first_backward);
+  verify(trained.graph, "recompute");
+  CHECK(test::count<ops::BatchNormRecompute>(trained.graph) == 1);  // bn3, for the window of 3x3
   const std::vector<Tensor> after = test::run_graph(trained.graph, inputs);
   REQUIRE(after.size() == before.size());
   for (size_t i = 0; i < after.size(); ++i) {
