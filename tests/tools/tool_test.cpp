@@ -219,7 +219,8 @@ TEST_CASE("bench --profile and --trace: every step, its speed, and a file for Ch
     CHECK(shares > 0.2);
     for (const json& step : steps) {
       if (!is_conv(step)) continue;
-      CHECK(step["outputs"] == (train ? json{{4, 6, 6, 64}} : json{{4, 1, 1, 64}}));  // averaged at once
+      CHECK(step["outputs"] ==
+            (train ? json{{4, 6, 6, 64}, {3, 64}} : json{{4, 1, 1, 64}}));  // averaged at once
       CHECK(step["multiply_adds"] == 4 * 64 * 6 * 6 * 3 * 3 * 3);
     }
 
