@@ -63,8 +63,7 @@ void DepthwiseConv::run_band(const Context<T>& context, const ConvOperands<T>& o
   if (normalizes) {
     T* const memory = context.worker_workspace();
     x = {memory + first, 0, row_elements(), channels, NormalizedRows<T>::slots(shape)};
-    normalized.emplace(*o.load, shape, planes, memory);
-    normalized->begin(band.row_begin, first, count);
+    normalized.emplace(*o.load, shape, planes, memory, band.row_begin, first, count);
   }
   std::optional<MomentRows<T>> moments;
   if (o.moments != nullptr) {

@@ -24,8 +24,6 @@ struct NormalizedLoad {
         channels(act ? context.in_shape(input)[1] : 0),
         activation(act.value_or(Activation::none)) {}
 
-  explicit operator bool() const { return saved != nullptr; }
-
   /// The channels [first, first + count) of pixels; `from` and `to` point at the first of them.
   void operator()(const T* from, T* to, int64_t pixels, int64_t first, int64_t count) const {
     const auto row = [&](SavedRow i) { return saved + i * channels + first; };
@@ -43,15 +41,17 @@ class NormalizedRows {
   static int64_t slots(const ConvShape& shape) { return extent(shape.window, 0); }
   static int64_t elements(const ConvShape& shape) { return slots(shape) * shape.in[1] * shape.groups; }
 
-  NormalizedRows(const NormalizedLoad<T>& load, const ConvShape& shape, const T* image, T* memory)
-      : load_(load), shape_(shape), image_(image), memory_(memory) {}
+  /// From the window of output row `first` on, for these channels.
+  NormalizedRows(const NormalizedLoad<T>& load, const ConvShape& shape, const T* image, T* memory,
+                 int64_t first, int64_t channel, int64_t channels)
+      : load_(load),
+        shape_(shape),
+        image_(image),
+        memory_(memory),
+        channel_(channel),
+        channels_(channels),
+        next_(std::max<int64_t>(0, top(first))) {}
 
-  /// Begins with the window of output row i, for these channels.
-  void begin(int64_t i, int64_t channel, int64_t channels) {
-    next_ = std::max<int64_t>(0, top(i));
-    channel_ = channel;
-    channels_ = channels;
-  }
   /// Makes what the window of output row i needs; rows come in order.
   void make(int64_t i) {
     const int64_t row = shape_.in[1] * shape_.groups, count = slots(shape_);
@@ -68,7 +68,7 @@ class NormalizedRows {
   const ConvShape& shape_;
   const T* image_;
   T* memory_;
-  int64_t next_ = 0, channel_ = 0, channels_ = 0;
+  int64_t channel_, channels_, next_;
 };
 
 }  // namespace pleat

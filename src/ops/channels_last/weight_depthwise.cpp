@@ -36,8 +36,7 @@ void DepthwiseWeightGradient::run(const Context<T>& context, const WeightOperand
       const T* x = o.x + image * shape.in_plane() * channels;
       std::optional<NormalizedRows<T>> normalized;
       if (normalizes) {
-        normalized.emplace(*o.load, shape, x, context.worker_workspace());
-        normalized->begin(first, 0, channels);
+        normalized.emplace(*o.load, shape, x, context.worker_workspace(), first, 0, channels);
         x = context.worker_workspace();
       }
       for (int64_t i = first; i < std::min(first + band_rows, shape.out[0]); ++i) {

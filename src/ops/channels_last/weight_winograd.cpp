@@ -5,7 +5,6 @@ namespace {
 
 constexpr int64_t kChunkElements = 2 << 20;   // transformed tiles of both sides, in the last cache
 constexpr int64_t kFewestTiles = 64;          // so many repay reading and writing the sums
-constexpr int64_t kMostTiles = 256;           // dy's panel stays in the first cache
 constexpr int64_t kPanelElements = 48 << 10;  // of x, in the second cache
 
 }  // namespace
