@@ -2,6 +2,16 @@
 
 namespace pleat::ops {
 
+template <AnOp Op>
+Attributes::Attributes(Op op) : AnyOp(std::in_place_type<Op>, std::move(op)) {}
+
+// Calls, and so makes, the constructor from each op.
+template <class... Ops>
+void make_constructors(const std::variant<Ops...>&) {
+  (Attributes(Ops()), ...);
+}
+template void make_constructors(const AnyOp&);
+
 Attributes::Attributes(const Attributes&) = default;
 Attributes::Attributes(Attributes&&) noexcept = default;
 Attributes& Attributes::operator=(const Attributes&) = default;

@@ -513,13 +513,14 @@ using AnyOp = std::variant<
     SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill,
     ClipGradNorm, SgdUpdate, AdamUpdate>;
 
-/// One op's attributes. Copied, moved and destroyed in one place: a variant this wide is much code.
+template <class Op>
+concept AnOp = std::is_constructible_v<AnyOp, std::in_place_type_t<Op>, Op>;
+
+/// One op's attributes. Made, copied, moved and destroyed in one place: a variant this wide is much code.
 class Attributes : public AnyOp {
  public:
-  template <class Op>
-  requires(!std::is_same_v<Op, Attributes> && std::is_constructible_v<AnyOp, std::in_place_type_t<Op>, Op>)
-      Attributes(Op op)
-      : AnyOp(std::in_place_type<Op>, std::move(op)) {}
+  template <AnOp Op>
+  [[gnu::noinline]] Attributes(Op op);
   Attributes(const Attributes&);
   Attributes(Attributes&&) noexcept;
   Attributes& operator=(const Attributes&);

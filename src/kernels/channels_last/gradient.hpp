@@ -2,7 +2,6 @@
 
 #include "kernels/channels_last/channels.hpp"
 #include "kernels/channels_last/contract.hpp"
-#include "kernels/channels_last/winograd.hpp"
 #include "kernels/gemm/simd.hpp"
 
 namespace pleat::kernels {
@@ -145,71 +144,6 @@ inline void average_row_gradient(const WindowGradient<float>& g, float factor) {
       }
     }
   });
-}
-
-// ---- Winograd
-
-template <int M>
-PLEAT_INLINE void winograd_filter_of(const WinogradFilter<float>& f) {
-  constexpr int n = Winograd<M>::kTile;
-  for_channels(f.count, [&](int64_t j, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-    Vec w[3][3], u[n][n];
-    for (int t = 0; t < 9; ++t) w[t / 3][t % 3] = read(f.from + t * f.from_stride + j);
-    winograd_filter_tile<M, float>(w, u);
-    for (int e = 0; e < n * n; ++e) write(f.to + e * f.to_stride + j, u[e / n][e % n]);
-  });
-}
-inline void winograd_filter(const WinogradFilter<float>& f) {
-  f.m == 2 ? winograd_filter_of<2>(f) : winograd_filter_of<4>(f);
-}
-
-template <int M>
-PLEAT_INLINE void winograd_filter_gradient_of(const WinogradFilter<float>& f) {
-  constexpr int n = Winograd<M>::kTile;
-  for_channels(f.count, [&](int64_t j, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-    Vec w[3][3], u[n][n];
-    for (int e = 0; e < n * n; ++e) u[e / n][e % n] = read(f.from + e * f.from_stride + j);
-    winograd_filter_gradient_tile<M, float>(u, w);
-    for (int t = 0; t < 9; ++t) write(f.to + t * f.to_stride + j, w[t / 3][t % 3]);
-  });
-}
-inline void winograd_filter_gradient(const WinogradFilter<float>& f) {
-  f.m == 2 ? winograd_filter_gradient_of<2>(f) : winograd_filter_gradient_of<4>(f);
-}
-
-// As winograd_input_tile. Full: dy has all M x M values.
-template <int M, bool Full>
-PLEAT_INLINE void winograd_output_gradient_tile(const WinogradOutputGradient<float> tile) {
-  using W = Winograd<M>;
-  constexpr int n = W::kTile;
-  for_channels(tile.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-    Vec d[n][n];
-    unroll<M>([&](auto q) PLEAT_LAMBDA_INLINE {
-      Vec column[n];
-      unroll<M>([&](auto r) PLEAT_LAMBDA_INLINE {
-        const bool inside = Full || (r < tile.rows && q < tile.columns);
-        column[r] = inside ? read(tile.dy + r * tile.row_stride + q * tile.pixel_stride + c) : Vec(0.0f);
-      });
-      W::template output_gradient<float>(column);
-      unroll<n>([&](auto r) PLEAT_LAMBDA_INLINE { d[r][q] = column[r]; });
-    });
-    float* out = tile.out + c;
-    unroll<n>([&](auto r) PLEAT_LAMBDA_INLINE {
-      W::template output_gradient<float>(d[r]);
-      unroll<n>([&](auto q) PLEAT_LAMBDA_INLINE {
-        write(out, d[r][q]);
-        out += tile.out_stride;
-      });
-    });
-  });
-}
-template <int M>
-PLEAT_INLINE void winograd_output_gradient_of(const WinogradOutputGradient<float>& tile) {
-  const bool full = tile.rows == M && tile.columns == M;
-  full ? winograd_output_gradient_tile<M, true>(tile) : winograd_output_gradient_tile<M, false>(tile);
-}
-inline void winograd_output_gradient(const WinogradOutputGradient<float>& tile) {
-  tile.m == 2 ? winograd_output_gradient_of<2>(tile) : winograd_output_gradient_of<4>(tile);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include "kernels/channels_last/contract.hpp"
 #include "kernels/channels_last/depthwise.hpp"
 #include "kernels/channels_last/gradient.hpp"
-#include "kernels/channels_last/winograd.hpp"
+#include "kernels/channels_last/winograd_simd.hpp"
 #include "kernels/gemm/simd.hpp"
 
 namespace pleat::kernels {
@@ -202,95 +202,6 @@ inline void average_row(const WindowRow<float>& row, float factor) {
   for_channels(row.channels - first, [&](int64_t c, const auto& read, const auto& put) PLEAT_LAMBDA_INLINE {
     average_channels<1>(row, first + c, factor, read, put);
   });
-}
-
-// ---- Winograd
-
-// Tiles are copied: a stored vector may be anything, also what a reference refers to, which would be read
-// again.
-
-// Inner: the whole tile is inside the image.
-template <int M, bool Inner>
-PLEAT_INLINE void winograd_input_tile(const WinogradInput<float> tile) {
-  using W = Winograd<M>;
-  constexpr int n = W::kTile;
-  for_channels(tile.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-    Vec d[n][n];
-    unroll<n>([&](auto q) PLEAT_LAMBDA_INLINE {
-      const bool column_inside = Inner || (q >= tile.column_begin && q < tile.column_end);
-      Vec column[n];
-      unroll<n>([&](auto r) PLEAT_LAMBDA_INLINE {
-        const bool inside = Inner || (column_inside && r >= tile.row_begin && r < tile.row_end);
-        column[r] = inside ? read(tile.x + r * tile.row_stride + q * tile.pixel_stride + c) : Vec(0.0f);
-      });
-      W::template input<float>(column);
-      unroll<n>([&](auto r) PLEAT_LAMBDA_INLINE { d[r][q] = column[r]; });
-    });
-    float* out = tile.out + c;
-    unroll<n>([&](auto r) PLEAT_LAMBDA_INLINE {
-      W::template input<float>(d[r]);
-      unroll<n>([&](auto q) PLEAT_LAMBDA_INLINE {
-        write(out, d[r][q]);
-        out += tile.out_stride;
-      });
-    });
-  });
-}
-
-// Full: the image has all M x M outputs.
-template <int M, bool Full>
-PLEAT_INLINE void winograd_output_tile(const WinogradOutput<float> tile, const Epilogue<float> e) {
-  using W = Winograd<M>;
-  constexpr int n = W::kTile;
-  const TileOutput out = tile_output(tile.y, tile.pixel_stride, false, &e);
-  const Vec low(out.low), high(out.high);
-  for_channels(tile.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-    const Vec bias = e.column_bias != nullptr ? read(e.column_bias + c) : Vec(0.0f);
-    Vec m[M][n];
-    unroll<n>([&](auto q) PLEAT_LAMBDA_INLINE {
-      Vec column[n];
-      unroll<n>([&](auto r)
-                    PLEAT_LAMBDA_INLINE { column[r] = read(tile.in + (r * n + q) * tile.in_stride + c); });
-      W::template output<float>(column);
-      unroll<M>([&](auto r) PLEAT_LAMBDA_INLINE { m[r][q] = column[r]; });
-    });
-    unroll<M>([&](auto r) PLEAT_LAMBDA_INLINE {
-      if (!Full && r >= tile.rows) return;
-      W::template output<float>(m[r]);
-      unroll<M>([&](auto q) PLEAT_LAMBDA_INLINE {
-        if (!Full && q >= tile.columns) return;
-        const int64_t at = r * tile.row_stride + q * tile.pixel_stride + c;
-        Vec sum = m[r][q] + bias;
-        if (e.residual != nullptr) sum += read(e.residual + at);
-        write(tile.y + at, xsimd::min(high, xsimd::max(low, sum)));
-      });
-    });
-  });
-  for (int64_t r = 0; out.later && r < tile.rows; ++r) {
-    activate_block(e.activation, e.alpha, tile.y + r * tile.row_stride, tile.pixel_stride, tile.columns,
-                   tile.channels);
-  }
-}
-
-template <int M>
-PLEAT_INLINE void winograd_input_of(const WinogradInput<float>& tile) {
-  constexpr int n = Winograd<M>::kTile;
-  const bool inner =
-      tile.row_begin <= 0 && tile.row_end >= n && tile.column_begin <= 0 && tile.column_end >= n;
-  inner ? winograd_input_tile<M, true>(tile) : winograd_input_tile<M, false>(tile);
-}
-inline void winograd_input(const WinogradInput<float>& tile) {
-  tile.m == 2 ? winograd_input_of<2>(tile) : winograd_input_of<4>(tile);
-}
-
-template <int M>
-PLEAT_INLINE void winograd_output_of(const WinogradOutput<float>& tile) {
-  const bool full = tile.rows == M && tile.columns == M;
-  full ? winograd_output_tile<M, true>(tile, *tile.epilogue)
-       : winograd_output_tile<M, false>(tile, *tile.epilogue);
-}
-inline void winograd_output(const WinogradOutput<float>& tile) {
-  tile.m == 2 ? winograd_output_of<2>(tile) : winograd_output_of<4>(tile);
 }
 
 inline constexpr ChannelsLastKernels<float> kChannelsLast = {

@@ -1,0 +1,167 @@
+#pragma once
+
+#include "kernels/channels_last/channels.hpp"
+#include "kernels/channels_last/contract.hpp"
+#include "kernels/channels_last/winograd.hpp"
+#include "kernels/gemm/simd.hpp"
+
+namespace pleat::kernels {
+namespace {
+
+// ---- Tiles
+
+// Fields and addresses are copied before the loop: a stored vector may be anything, also what a reference
+// refers to, which would be read again.
+
+/// The columns of read(row, column), From x From, and then the rows of what they became, To of each: to
+/// write(row, column, value).
+template <int From, int To, class Transform, class Read, class Write>
+PLEAT_INLINE void transform_tile(const Transform& transform, const Read& read, const Write& write) {
+  constexpr int most = From > To ? From : To;
+  Vec rows[To][most];
+  unroll<From>([&](auto q) PLEAT_LAMBDA_INLINE {
+    Vec column[most];
+    unroll<From>([&](auto r) PLEAT_LAMBDA_INLINE { column[r] = read(r, q); });
+    transform(column);
+    unroll<To>([&](auto r) PLEAT_LAMBDA_INLINE { rows[r][q] = column[r]; });
+  });
+  unroll<To>([&](auto r) PLEAT_LAMBDA_INLINE {
+    transform(rows[r]);
+    unroll<To>([&](auto q) PLEAT_LAMBDA_INLINE { write(r, q, rows[r][q]); });
+  });
+}
+
+// Inner: the whole tile is inside the image.
+template <int M, bool Inner>
+PLEAT_INLINE void winograd_input_tile(const WinogradInput<float>& tile) {
+  constexpr int n = Winograd<M>::kTile;
+  const float* const x = tile.x;
+  float* const out = tile.out;
+  const int64_t row_stride = tile.row_stride, pixel_stride = tile.pixel_stride, out_stride = tile.out_stride;
+  const int64_t row_begin = tile.row_begin, row_end = tile.row_end;
+  const int64_t column_begin = tile.column_begin, column_end = tile.column_end;
+  for_channels(tile.channels, [=](int64_t c, const auto& load, const auto& store) PLEAT_LAMBDA_INLINE {
+    float* to = out + c;
+    transform_tile<n, n>(
+        [](Vec* line) PLEAT_LAMBDA_INLINE { Winograd<M>::template input<float>(line); },
+        [=](auto r, auto q) PLEAT_LAMBDA_INLINE {
+          const bool inside = Inner || (r >= row_begin && r < row_end && q >= column_begin && q < column_end);
+          return inside ? load(x + r * row_stride + q * pixel_stride + c) : Vec(0.0f);
+        },
+        [=, &to](auto, auto, Vec element) PLEAT_LAMBDA_INLINE {
+          store(to, element);
+          to += out_stride;
+        });
+  });
+}
+
+// Full: the image has all M x M outputs.
+template <int M, bool Full>
+PLEAT_INLINE void winograd_output_tile(const WinogradOutput<float> tile, const Epilogue<float> e) {
+  constexpr int n = Winograd<M>::kTile;
+  const TileOutput out = tile_output(tile.y, tile.pixel_stride, false, &e);
+  const Vec low(out.low), high(out.high);
+  for_channels(tile.channels, [=](int64_t c, const auto& load, const auto& store) PLEAT_LAMBDA_INLINE {
+    const Vec bias = e.column_bias != nullptr ? load(e.column_bias + c) : Vec(0.0f);
+    transform_tile<n, M>([](Vec* line) PLEAT_LAMBDA_INLINE { Winograd<M>::template output<float>(line); },
+                         [=](auto r, auto q)
+                             PLEAT_LAMBDA_INLINE { return load(tile.in + (r * n + q) * tile.in_stride + c); },
+                         [=](auto r, auto q, Vec sum) PLEAT_LAMBDA_INLINE {
+                           if (!Full && (r >= tile.rows || q >= tile.columns)) return;
+                           const int64_t at = r * tile.row_stride + q * tile.pixel_stride + c;
+                           sum += bias;
+                           if (e.residual != nullptr) sum += load(e.residual + at);
+                           store(tile.y + at, xsimd::min(high, xsimd::max(low, sum)));
+                         });
+  });
+  for (int64_t r = 0; out.later && r < tile.rows; ++r) {
+    activate_block(e.activation, e.alpha, tile.y + r * tile.row_stride, tile.pixel_stride, tile.columns,
+                   tile.channels);
+  }
+}
+
+// Full: dy has all M x M values.
+template <int M, bool Full>
+PLEAT_INLINE void winograd_output_gradient_tile(const WinogradOutputGradient<float>& tile) {
+  constexpr int n = Winograd<M>::kTile;
+  const float* const dy = tile.dy;
+  float* const out = tile.out;
+  const int64_t row_stride = tile.row_stride, pixel_stride = tile.pixel_stride, out_stride = tile.out_stride;
+  const int64_t rows = tile.rows, columns = tile.columns;
+  for_channels(tile.channels, [=](int64_t c, const auto& load, const auto& store) PLEAT_LAMBDA_INLINE {
+    float* to = out + c;
+    transform_tile<M, n>([](Vec* line)
+                             PLEAT_LAMBDA_INLINE { Winograd<M>::template output_gradient<float>(line); },
+                         [=](auto r, auto q) PLEAT_LAMBDA_INLINE {
+                           const bool inside = Full || (r < rows && q < columns);
+                           return inside ? load(dy + r * row_stride + q * pixel_stride + c) : Vec(0.0f);
+                         },
+                         [=, &to](auto, auto, Vec element) PLEAT_LAMBDA_INLINE {
+                           store(to, element);
+                           to += out_stride;
+                         });
+  });
+}
+
+template <int M>
+PLEAT_INLINE void winograd_input_of(const WinogradInput<float>& tile) {
+  constexpr int n = Winograd<M>::kTile;
+  const bool inner =
+      tile.row_begin <= 0 && tile.row_end >= n && tile.column_begin <= 0 && tile.column_end >= n;
+  inner ? winograd_input_tile<M, true>(tile) : winograd_input_tile<M, false>(tile);
+}
+inline void winograd_input(const WinogradInput<float>& tile) {
+  tile.m == 2 ? winograd_input_of<2>(tile) : winograd_input_of<4>(tile);
+}
+
+template <int M>
+PLEAT_INLINE void winograd_output_of(const WinogradOutput<float>& tile) {
+  const bool full = tile.rows == M && tile.columns == M;
+  full ? winograd_output_tile<M, true>(tile, *tile.epilogue)
+       : winograd_output_tile<M, false>(tile, *tile.epilogue);
+}
+inline void winograd_output(const WinogradOutput<float>& tile) {
+  tile.m == 2 ? winograd_output_of<2>(tile) : winograd_output_of<4>(tile);
+}
+
+template <int M>
+PLEAT_INLINE void winograd_output_gradient_of(const WinogradOutputGradient<float>& tile) {
+  const bool full = tile.rows == M && tile.columns == M;
+  full ? winograd_output_gradient_tile<M, true>(tile) : winograd_output_gradient_tile<M, false>(tile);
+}
+inline void winograd_output_gradient(const WinogradOutputGradient<float>& tile) {
+  tile.m == 2 ? winograd_output_gradient_of<2>(tile) : winograd_output_gradient_of<4>(tile);
+}
+
+// ---- Filters
+
+template <int M>
+PLEAT_INLINE void winograd_filter_of(const WinogradFilter<float>& f) {
+  constexpr int n = Winograd<M>::kTile;
+  for_channels(f.count, [&](int64_t j, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
+    Vec w[3][3], u[n][n];
+    for (int t = 0; t < 9; ++t) w[t / 3][t % 3] = read(f.from + t * f.from_stride + j);
+    winograd_filter_tile<M, float>(w, u);
+    for (int e = 0; e < n * n; ++e) write(f.to + e * f.to_stride + j, u[e / n][e % n]);
+  });
+}
+inline void winograd_filter(const WinogradFilter<float>& f) {
+  f.m == 2 ? winograd_filter_of<2>(f) : winograd_filter_of<4>(f);
+}
+
+template <int M>
+PLEAT_INLINE void winograd_filter_gradient_of(const WinogradFilter<float>& f) {
+  constexpr int n = Winograd<M>::kTile;
+  for_channels(f.count, [&](int64_t j, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
+    Vec w[3][3], u[n][n];
+    for (int e = 0; e < n * n; ++e) u[e / n][e % n] = read(f.from + e * f.from_stride + j);
+    winograd_filter_gradient_tile<M, float>(u, w);
+    for (int t = 0; t < 9; ++t) write(f.to + t * f.to_stride + j, w[t / 3][t % 3]);
+  });
+}
+inline void winograd_filter_gradient(const WinogradFilter<float>& f) {
+  f.m == 2 ? winograd_filter_gradient_of<2>(f) : winograd_filter_gradient_of<4>(f);
+}
+
+}  // namespace
+}  // namespace pleat::kernels
