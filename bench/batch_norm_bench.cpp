@@ -12,24 +12,30 @@ namespace {
 
 enum class Layout { planes, channels_last };
 
-// Of the arguments N, C, H, W; H and W are zero for (N, C).
+// Of the arguments N, C, H, W, threads; H and W are zero for (N, C).
 Shape shape_of(const benchmark::State& state, Layout layout = Layout::planes) {
   const int64_t n = state.range(0), c = state.range(1), h = state.range(2), w = state.range(3);
   if (h == 0) return {n, c};
   return layout == Layout::planes ? Shape{n, c, h, w} : Shape{n, h, w, c};
 }
 
+int threads_of(const benchmark::State& state) {
+  return static_cast<int>(state.range(4));
+}
+
 void batch_norm_copy(benchmark::State& state) {
   const Tensor x = random_tensor(shape_of(state));
   Tensor y(x.shape());
-  for (auto _ : state) {
-    const int64_t n = x.numel();
-    parallel_for(n, 1 << 18, [&](int64_t begin, int64_t end) {
-      std::memcpy(y.data<float>() + begin, x.data<float>() + begin, static_cast<size_t>(end - begin) * 4);
-    });
-    benchmark::ClobberMemory();
-  }
-  count_bytes(state, 2 * static_cast<int64_t>(x.bytes()), max_workers());
+  Arena(threads_of(state)).execute([&] {
+    for (auto _ : state) {
+      const int64_t n = x.numel();
+      parallel_for(n, 1 << 18, [&](int64_t begin, int64_t end) {
+        std::memcpy(y.data<float>() + begin, x.data<float>() + begin, static_cast<size_t>(end - begin) * 4);
+      });
+      benchmark::ClobberMemory();
+    }
+  });
+  count_bytes(state, 2 * static_cast<int64_t>(x.bytes()), threads_of(state));
 }
 
 void batch_norm(benchmark::State& state, bool backward, Layout layout) {
@@ -47,16 +53,24 @@ void batch_norm(benchmark::State& state, bool backward, Layout layout) {
   gradient.activation = attributes.activation;
   gradient.channels_last = attributes.channels_last;
   test::OpRunner<float> back(gradient, {&x, &dy, &forward.outputs()[1], nullptr});
-  for (auto _ : state) {
-    forward.run();
-    if (backward) back.run();
-  }
-  count_bytes(state, (backward ? 5 : 2) * static_cast<int64_t>(x.bytes()), max_workers());
+  Arena(threads_of(state)).execute([&] {
+    for (auto _ : state) {
+      forward.run();
+      if (backward) back.run();
+    }
+  });
+  count_bytes(state, (backward ? 5 : 2) * static_cast<int64_t>(x.bytes()), threads_of(state));
 }
 
 void shapes(benchmark::internal::Benchmark* bench) {
-  bench->Args({32, 64, 112, 112})->Args({32, 256, 56, 56})->Args({32, 2048, 7, 7})->Args({128, 16, 32, 32});
-  bench->Args({1024, 512, 0, 0})->Args({64, 20, 0, 0})->UseRealTime()->Unit(benchmark::kMicrosecond);
+  bench->ArgNames({"n", "c", "h", "w", "threads"})->UseRealTime()->Unit(benchmark::kMicrosecond);
+  for (const int64_t threads : {1, 2}) {
+    bench->Args({32, 64, 112, 112, threads})
+        ->Args({32, 256, 56, 56, threads})
+        ->Args({32, 512, 28, 28, threads});
+    bench->Args({32, 2048, 7, 7, threads})->Args({128, 16, 32, 32, threads});
+    bench->Args({1024, 512, 0, 0, threads})->Args({64, 20, 0, 0, threads});
+  }
 }
 
 BENCHMARK(batch_norm_copy)->Apply(shapes);

@@ -9,6 +9,9 @@ With --train a training step of a built-in network, against
 Matrix products (--gemm M,N,K: y = x W^T, x of M x K, W of N x K), Pleat's by kernels_bench's average, against
   openblas     cblas_sgemm of the shared library, which packs W each time, as Pleat does here
   onednn       benchdnn, where it is on the PATH; W packed beforehand, and so is Pleat's; its average time
+Batch norm by itself (--batch-norm N,C,H,W: in training, forward and backward, ReLU in it), in both layouts of images,
+Pleat's by kernels_bench's average, against
+  pytorch      F.relu(F.batch_norm(x)) and its backward
 
 A round measures Pleat, then each peer, in processes of their own, so that a machine's drift meets all alike. A ratio
 is a peer's time over Pleat's in the same round, each the median of its runs: above 1 Pleat is faster. Quoted are the
@@ -32,6 +35,8 @@ NETWORK_PEERS = {"onnxruntime": ["node", PEERS / "onnxruntime.cjs"], "pytorch": 
 TRAINING_PEERS = ["pytorch"]
 GEMM_PEERS = {"openblas": ["python3", PEERS / "openblas.py"], "onednn": ["python3", PEERS / "onednn.py"]}
 GEMM_OF_PLEAT = {"openblas": "packed_each_time", "onednn": "packed_once"}
+BATCH_NORM_PEERS = {"pytorch": ["python3", PEERS / "pytorch_batch_norm.py"]}
+BATCH_NORM_OF_PLEAT = {"nchw": "forward_backward_relu", "nhwc": "forward_backward_relu_channels_last"}
 
 
 class Skipped(Exception):
@@ -65,44 +70,86 @@ def label(network):
     return path.resolve().parent.name if path.name == "model.onnx" else path.stem if path.suffix else network
 
 
-class Case:
-    """One network, or one matrix product, at a batch and a number of threads."""
+class Network:
+    """A network at a batch and a number of threads; as the other kinds of cases: who else can run it, and how."""
 
-    def __init__(self, args, environment, name, batch, threads, gemm=None):
+    def __init__(self, args, environment, name, batch, threads):
         self.args, self.environment = args, environment
-        self.name, self.batch, self.threads, self.gemm = name, batch, threads, gemm
+        self.name, self.batch, self.threads = name, batch, threads
 
     def facts(self):
         return {"network": label(self.name), "batch": self.batch, "threads": self.threads}
 
-    def peers(self):
-        return GEMM_PEERS if self.gemm else NETWORK_PEERS
+    @staticmethod
+    def peers(args):
+        kept = TRAINING_PEERS if args.train else NETWORK_PEERS
+        return {name: command for name, command in NETWORK_PEERS.items() if name in kept}
 
     def options(self):
         size = ["--size", self.args.size] if self.args.size else []
         return size + (["--train"] if self.args.train else [])
 
-    def pleat_times(self, peer):
+    def pleat_name(self, peer):
+        """What Pleat runs beside that peer: measured once a round for all peers of one name."""
+        return self.name
+
+    def pleat_times(self, name):
         args = self.args
-        if not self.gemm:
-            command = [args.pleat, "bench", self.name, "--batch", self.batch, "--threads", self.threads]
-            command += ["--seconds", args.seconds, "--json", *self.options()]
-            return run_json(command, self.environment)
-        sizes = "m:{}/n:{}/k:{}".format(*self.gemm)
-        time = "/real_time" if self.threads > 1 else ""
-        case = f"^gemm_bench/{GEMM_OF_PLEAT[peer]}/{sizes}/threads:{self.threads}{time}$"
-        command = [args.kernels_bench, f"--benchmark_filter={case}", f"--benchmark_min_time={args.seconds}"]
+        command = [args.pleat, "bench", name, "--batch", self.batch, "--threads", self.threads]
+        return run_json(command + ["--seconds", args.seconds, "--json", *self.options()], self.environment)
+
+    def peer_options(self):
+        return ["--network", self.name, "--batch", self.batch, *self.options()]
+
+    def peer_times(self, peer):
+        command = [*self.peers(self.args)[peer], "--threads", self.threads, "--seconds", self.args.seconds]
+        return run_json(command + self.peer_options(), self.environment)
+
+
+class Kernel(Network):
+    """One benchmark of kernels_bench."""
+
+    def pleat_times(self, name):
+        args = self.args
+        command = [args.kernels_bench, f"--benchmark_filter=^{name}$", f"--benchmark_min_time={args.seconds}"]
         found = run_json(command + ["--benchmark_format=json"], self.environment)["benchmarks"]
         unit = {"ns": 1e-3, "us": 1, "ms": 1e3}[found[0]["time_unit"]]
         return {"median_us": found[0]["real_time"] * unit}
 
-    def peer_times(self, peer):
-        command = [*self.peers()[peer], "--threads", self.threads, "--seconds", self.args.seconds]
-        if self.gemm:
-            command += ["--gemm", ",".join(map(str, self.gemm))]
-        else:
-            command += ["--network", self.name, "--batch", self.batch, *self.options()]
-        return run_json(command, self.environment)
+
+class Gemm(Kernel):
+    def __init__(self, args, environment, sizes, threads):
+        super().__init__(args, environment, "gemm {}x{}x{}".format(*sizes), sizes[0], threads)
+        self.sizes = sizes
+
+    @staticmethod
+    def peers(args):
+        return GEMM_PEERS
+
+    def pleat_name(self, peer):
+        sizes = "m:{}/n:{}/k:{}".format(*self.sizes)
+        time = "/real_time" if self.threads > 1 else ""
+        return f"gemm_bench/{GEMM_OF_PLEAT[peer]}/{sizes}/threads:{self.threads}{time}"
+
+    def peer_options(self):
+        return ["--gemm", ",".join(map(str, self.sizes))]
+
+
+class BatchNorm(Kernel):
+    def __init__(self, args, environment, sizes, layout, threads):
+        super().__init__(args, environment, "batch_norm {}x{}x{}x{} {}".format(*sizes, layout), sizes[0], threads)
+        self.sizes, self.layout = sizes, layout
+
+    @staticmethod
+    def peers(args):
+        return BATCH_NORM_PEERS
+
+    def pleat_name(self, peer):
+        sizes = "n:{}/c:{}/h:{}/w:{}".format(*self.sizes)
+        return f"batch_norm/{BATCH_NORM_OF_PLEAT[self.layout]}/{sizes}/threads:{self.threads}/real_time"
+
+    def peer_options(self):
+        return ["--batch-norm", ",".join(map(str, self.sizes)), "--layout", self.layout]
 
 
 def installed(peers, environment):
@@ -125,13 +172,13 @@ def measure(case, peers, rounds, skipped):
     """One result for each peer that can run the case."""
     times = {peer: [] for peer in peers}
     for _ in range(rounds):
-        ours = {}  # a network's is measured once a round
+        ours = {}
         for peer in list(times):
-            kind = peer if case.gemm else ""
+            name = case.pleat_name(peer)
             try:
-                if kind not in ours:
-                    ours[kind] = case.pleat_times(peer)
-                times[peer].append((ours[kind], case.peer_times(peer)))
+                if name not in ours:
+                    ours[name] = case.pleat_times(name)
+                times[peer].append((ours[name], case.peer_times(peer)))
             except Skipped as reason:
                 del times[peer]
                 skipped.append({**case.facts(), "peer": peer, "reason": str(reason)})
@@ -182,18 +229,26 @@ def whole_numbers(text):
     return numbers
 
 
-def sizes_of_gemm(text):
-    sizes = whole_numbers(text)
-    if len(sizes) != 3:
-        raise argparse.ArgumentTypeError(f"{text}: needed M,N,K")
-    return sizes
+def sizes_of(*names):
+    """An option's type: as many whole numbers."""
+
+    def parsed(text):
+        sizes = whole_numbers(text)
+        if len(sizes) != len(names):
+            raise argparse.ArgumentTypeError(f"{text}: needed {','.join(names)}")
+        return sizes
+
+    return parsed
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("networks", nargs="*", metavar="MODEL", help="FILE.onnx, or a built-in network of pleat")
-    add("--gemm", action="append", default=[], type=sizes_of_gemm, metavar="M,N,K", help="a product; may be repeated")
+    add("--gemm", action="append", default=[], type=sizes_of("M", "N", "K"), metavar="M,N,K",
+        help="a product; may be repeated")
+    add("--batch-norm", action="append", default=[], type=sizes_of("N", "C", "H", "W"), metavar="N,C,H,W",
+        help="batch norm by itself, of a size that kernels_bench has; may be repeated")
     add("--train", action="store_true", help="training steps instead of answers")
     add("--batch", type=whole_numbers, default=[1], metavar="N,...", help="items a run (default 1)")
     add("--threads", type=whole_numbers, default=[1], metavar="N,...", help="threads to compute with (default 1)")
@@ -207,8 +262,8 @@ def parse():
         help="default build/bench/kernels_bench")
     add("--json", action="store_true", help="one JSON object on stdout, the table on stderr")
     args = parser.parse_args()
-    if not args.networks and not args.gemm:
-        parser.error("nothing to measure: give networks or --gemm")
+    if not (args.networks or args.gemm or args.batch_norm):
+        parser.error("nothing to measure: give networks, --gemm or --batch-norm")
     if args.rounds < 1 or args.seconds < 0:
         parser.error("--rounds must be at least 1, --seconds not negative")
     unknown = set(args.peers or []) - set(NETWORK_PEERS) - set(GEMM_PEERS)
@@ -223,9 +278,11 @@ def main():
     environment = dict(os.environ)
     if args.node_modules:
         environment["NODE_PATH"] = str(args.node_modules.resolve())
-    wanted = {**(NETWORK_PEERS if args.networks else {}), **(GEMM_PEERS if args.gemm else {})}
-    if args.train:
-        wanted = {name: command for name, command in wanted.items() if name in [*TRAINING_PEERS, *GEMM_PEERS]}
+    cases = [Network(args, environment, *what) for what in itertools.product(args.networks, args.batch, args.threads)]
+    cases += [Gemm(args, environment, *what) for what in itertools.product(args.gemm, args.threads)]
+    cases += [BatchNorm(args, environment, *what)
+              for what in itertools.product(args.batch_norm, BATCH_NORM_OF_PLEAT, args.threads)]
+    wanted = {name: command for case in cases for name, command in case.peers(args).items()}
     wanted = {name: command for name, command in wanted.items() if name in (args.peers or wanted)}
     versions, missing = installed(wanted, environment)
 
@@ -236,12 +293,9 @@ def main():
         print(f"{name}: not measured: {reason}", file=out)
     head = ("network", "batch", "threads", "peer", "pleat us", "peer us", "peer/pleat", "range", "best")
     print(ROW.format(*head), file=out)
-    cases = [Case(args, environment, *what) for what in itertools.product(args.networks, args.batch, args.threads)]
-    for sizes, threads in itertools.product(args.gemm, args.threads):
-        cases.append(Case(args, environment, "gemm {}x{}x{}".format(*sizes), sizes[0], threads, sizes))
     results, skipped = [], []
     for case in cases:
-        for result in measure(case, [name for name in versions if name in case.peers()], args.rounds, skipped):
+        for result in measure(case, [name for name in versions if name in case.peers(args)], args.rounds, skipped):
             results.append(result)
             print_row(out, result)
     for entry in skipped:

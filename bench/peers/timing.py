@@ -7,11 +7,17 @@ import sys
 import time
 
 
+def numbers(text):
+    return [int(part) for part in text.split(",")]
+
+
 def options():
     parser = argparse.ArgumentParser()
     parser.add_argument("--probe", action="store_true")
     parser.add_argument("--network")
-    parser.add_argument("--gemm", type=lambda text: [int(part) for part in text.split(",")], metavar="M,N,K")
+    parser.add_argument("--gemm", type=numbers, metavar="M,N,K")
+    parser.add_argument("--batch-norm", type=numbers, metavar="N,C,H,W")
+    parser.add_argument("--layout", choices=["nchw", "nhwc"], default="nchw")
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--size", type=int, default=224)

@@ -28,6 +28,13 @@ else:
     print(json.dumps(dict(median_us=time, min_us=0.5 * time + 1)))
 """
 
+# Prints as Google Benchmark does, 30 us each time.
+BENCH = """#!{python}
+import json, pathlib, sys
+pathlib.Path(__file__ + ".arguments").write_text(" ".join(sys.argv))
+print(json.dumps(dict(benchmarks=[dict(real_time=0.03, time_unit="ms")]), indent=1))
+"""
+
 
 class CompareTest(unittest.TestCase):
     def setUp(self):
@@ -80,9 +87,25 @@ class CompareTest(unittest.TestCase):
         for program in ("pleat", "python3"):
             self.assertIn("--train", (Path(self.folder.name) / (program + ".arguments")).read_text())
 
+    def test_batch_norm_in_both_layouts(self):
+        bench = Path(self.program("kernels_bench", []))
+        bench.write_text(BENCH.format(python=sys.executable))
+        self.program("python3", [90, 60])
+        done = self.compare("--kernels-bench", str(bench), "--batch-norm", "32,256,56,56", "--threads", "2", "--rounds",
+                            "1", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = [(each["network"], each["peer"], each["ratio"]) for each in json.loads(done.stdout)["results"]]
+        self.assertEqual(found, [("batch_norm 32x256x56x56 nchw", "pytorch", 3),
+                                 ("batch_norm 32x256x56x56 nhwc", "pytorch", 2)])
+        asked = (Path(self.folder.name) / "python3.arguments").read_text()
+        self.assertIn("--batch-norm 32,256,56,56 --layout nhwc", asked)
+        self.assertIn("forward_backward_relu_channels_last/n:32/c:256/h:56/w:56/threads:2/", Path(
+            self.folder.name, "kernels_bench.arguments").read_text())
+
     def test_what_is_wrong_is_said(self):
         for arguments, text in [([], "nothing to measure"), (["net", "--peers", "tvm"], "no peer tvm"),
-                                (["--gemm", "1,2"], "needed M,N,K"), (["net", "--batch", "0"], "at least 1")]:
+                                (["--gemm", "1,2"], "needed M,N,K"), (["--batch-norm", "1,2"], "needed N,C,H,W"),
+                                (["net", "--batch", "0"], "at least 1")]:
             done = self.compare(*arguments)
             self.assertEqual(done.returncode, 2)
             self.assertIn(text, done.stderr)
