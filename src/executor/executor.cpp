@@ -1,10 +1,10 @@
 #include "executor/executor.hpp"
 
 #include <cstring>
-#include <mutex>
 
 #include "base/parallel.hpp"
 #include "base/zeroed_memory.hpp"
+#include "executor/packing.hpp"
 #include "executor/profiler.hpp"
 #include "kernels/kernel_table.hpp"
 #include "ops/context.hpp"
@@ -14,10 +14,10 @@ struct Executor::Impl {
   explicit Impl(Plan made) : plan(std::move(made)), arena(plan.arena_bytes) {
     kernels = plan.compute == DType::f64 ? static_cast<const void*>(&kernels::active_table<double>())
                                          : static_cast<const void*>(&kernels::active_table<float>());
-    std::vector<int> packers = count_packers();
+    const std::vector<int> packers = count_packers(plan);
     resolve(packers);
     reserve_workers(max_workers());
-    pack(packers);
+    packed_memory = pack_weights(plan, packers, [&](size_t step) { return &calls[step].arguments; });
   }
 
   void* address(const Buffer& buffer) {
@@ -73,90 +73,6 @@ struct Executor::Impl {
       call.arguments.worker_workspace = worker_memory.data();
       call.arguments.worker_stride = stride;
     }
-  }
-
-  // For each buffer how many steps pack it, where no run reads it; else 0.
-  std::vector<int> count_packers() const {
-    std::vector<int> packers(plan.buffers.size());
-    std::vector<bool> read(plan.buffers.size());
-    for (const auto& [from, to] : plan.copies) read[static_cast<size_t>(from)] = true;
-    for (const Step& step : plan.steps) {
-      for (size_t i = 0; i < step.inputs.size(); ++i) {
-        if (step.inputs[i] < 0) continue;
-        const auto buffer = static_cast<size_t>(step.inputs[i]);
-        if (step.packed_bytes > 0 && i == kPackedInput) {
-          ++packers[buffer];
-        } else {
-          read[buffer] = true;
-        }
-      }
-    }
-    for (size_t i = 0; i < packers.size(); ++i) packers[i] = read[i] ? 0 : packers[i];
-    return packers;
-  }
-
-  void pack(std::vector<int>& packers) {
-    size_t total = 0;
-    Packing packing{.packers = packers};
-    for (size_t i = 0; i < plan.steps.size(); ++i) {
-      const Step& step = plan.steps[i];
-      if (step.packed_bytes == 0) continue;
-      packing.places.emplace_back(i, total);
-      total += whole_lines(step.packed_bytes);
-      const Buffer& weight = plan.buffers[static_cast<size_t>(step.inputs[kPackedInput])];
-      packing.most_read = std::max(packing.most_read, bytes_of(weight.type));
-    }
-    packed_memory = ZeroedMemory(total);
-    parallel_for(static_cast<int64_t>(packing.places.size()), /*grain=*/1, [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; ++p) {
-        const auto [step, offset] = packing.places[static_cast<size_t>(p)];
-        pack_step(step, packed_memory.data() + offset, packing);
-      }
-    });
-  }
-
-  struct Packing {
-    std::vector<int>& packers;                           // of each buffer, those still to come
-    std::vector<std::pair<size_t, size_t>> places = {};  // steps, and where they pack
-    size_t most_read = 0;                                // bytes of the largest weight
-    std::mutex mutex = {};
-    std::vector<ZeroedMemory> spare = {};  // for weights that are read to be packed
-  };
-
-  // What only packing reads is in memory no longer than that.
-  void pack_step(size_t i, void* packed, Packing& packing) {
-    const Step& step = plan.steps[i];
-    const auto pack = plan.compute == DType::f64 ? step.op->pack_f64 : step.op->pack_f32;
-    RunArguments& arguments = calls[i].arguments;
-    arguments.packed = packed;
-    if (arguments.inputs[kPackedInput].data != nullptr) return pack(step.attributes, arguments, packed);
-
-    const auto buffer = static_cast<size_t>(step.inputs[kPackedInput]);
-    Tensor& weight = plan.buffers[buffer].tensor;
-    std::vector<TensorRef> inputs(arguments.inputs, arguments.inputs + arguments.input_count);
-    ZeroedMemory read;
-    if (weight.is_deferred()) {
-      read = take_spare(packing);
-      weight.copy_to(read.data());
-      inputs[kPackedInput].data = read.data();
-    } else {
-      inputs[kPackedInput].data = const_cast<void*>(std::as_const(weight).raw());
-    }
-    RunArguments once = arguments;
-    once.inputs = inputs.data();
-    pack(step.attributes, once, packed);
-    const std::lock_guard lock(packing.mutex);
-    if (read.data() != nullptr) packing.spare.push_back(std::move(read));
-    if (--packing.packers[buffer] == 0) weight = Tensor();
-  }
-
-  // While a thread waits for parts of one weight it may begin another.
-  static ZeroedMemory take_spare(Packing& packing) {
-    const std::lock_guard lock(packing.mutex);
-    if (packing.spare.empty()) return ZeroedMemory(packing.most_read);
-    ZeroedMemory taken = std::move(packing.spare.back());
-    packing.spare.pop_back();
-    return taken;
   }
 
   void run_step(int i, Profiler* profiler) {

@@ -413,7 +413,7 @@ struct ConvChannelsLast {
   bool trains = false;          ///< the weight changes between runs; otherwise it is constant
   /// x is normalized as it is read, with this activation: input 4 is what BatchNorm saved.
   std::optional<Activation> normalizes = {};
-  bool moments = false;  ///< also gives y's, (3, C) over all pixels: see ops/channels_last/moments.hpp
+  bool moments = false;  ///< also gives y's, (3, C) over all pixels: see ops/moments.hpp
 };
 struct ConvChannelsLastInputGradient {  ///< weight, dy, x (its shape only) -> dx
   Window window;

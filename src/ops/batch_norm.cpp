@@ -1,8 +1,7 @@
 // Batch normalization (Ioffe and Szegedy 2015) with PyTorch's meaning.
 //
 // Statistics: each chunk of a channel gives mean and sum of squared deviations; the chunks are joined in
-// double, in the order of their places, by the formula of Chan, Golub and LeVeque (1979) for any number of
-// parts: mean = sum n_i mean_i / n, m2 = sum m2_i + n_i (mean_i - mean)^2.
+// double, in the order of their places (moments.hpp).
 //
 // The last output is saved for the backward pass, for each part (all items, or the runs of
 // virtual_batch_size) the rows (5, C): center, low, inverse, scale, shift, where mean = center + low to twice
@@ -12,84 +11,17 @@
 
 #include <cmath>
 
-#include "base/format.hpp"
+#include "ops/batch_norm_checks.hpp"
 #include "ops/batch_norm_parts.hpp"
 #include "ops/batch_norm_renorm.hpp"
-#include "ops/channels_last/moments.hpp"
 #include "ops/context.hpp"
+#include "ops/moments.hpp"
 
 namespace pleat {
 namespace {
 
-enum Input { kX, kWeight, kBias, kRunningMean, kRunningVar, kBatchesTracked, kResidual, kMoments };
-
-struct Moments {
-  double mean, m2;
-};
-
-Moments join(const BatchNormLayout& layout, int64_t c, const double* means, const double* m2s) {
-  const double n = static_cast<double>(layout.values_per_channel());
-  double sum = 0, m2 = 0;
-  layout.for_each_partial(c, [&](int64_t i, int64_t count) { sum += static_cast<double>(count) * means[i]; });
-  const double mean = sum / n;
-  layout.for_each_partial(c, [&](int64_t i, int64_t count) {
-    const double d = means[i] - mean;
-    m2 += m2s[i] + static_cast<double>(count) * d * d;
-  });
-  return {mean, m2};
-}
-
-// By the convolution that made x.
-template <class T>
-Moments given(const T* rows, int64_t channels, int64_t c) {
-  const auto row = [&](MomentRow i) { return static_cast<double>(rows[i * channels + c]); };
-  return {row(kMeanHigh) + row(kMeanLow), row(kM2)};
-}
-
 bool takes_statistics(const ops::BatchNorm& attributes, bool given) {
   return attributes.batch_statistics && !given;
-}
-
-int64_t channels_of(const ops::BatchNorm& attributes, const Shape& x) {
-  return x[attributes.channels_last ? x.rank() - 1 : 1];
-}
-
-void check_input(const ops::BatchNorm& attributes, const Shape& x) {
-  static constexpr const char* kNeeded[] = {"(N, C) or (N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)"};
-  const int rank = x.rank(), dims = attributes.spatial_dims;
-  if (rank != dims + 2 && !(dims == 1 && rank == 2)) {
-    fail("batch_norm: BatchNorm", dims, "d needs an input of shape ", kNeeded[dims - 1], ", got ", x.str());
-  }
-  const int64_t channels = channels_of(attributes, x);
-  if (!attributes.batch_statistics || !x.is_static() || channels == 0) return;
-  const int64_t values = x.numel() / channels, virtual_batch = attributes.virtual_batch_size;
-  if (values == 0 || (values == 1 && attributes.single_value == SingleValue::error)) {
-    fail("batch_norm: Expected more than 1 value per channel when training, got input size ", x.str());
-  }
-  if (virtual_batch == 1 && values == x[0] && values > 1) {
-    fail("batch_norm: Expected more than 1 value per channel when training, got input size ", x.str(),
-         " and a virtual batch size of 1");
-  }
-}
-
-// What only some ways of training need.
-void check_training(const ops::BatchNorm& attributes, const InputTypes& in) {
-  if (attributes.virtual_batch_size < 0) {
-    fail("batch_norm: virtual_batch_size must not be negative, got ", attributes.virtual_batch_size);
-  }
-  const bool running = in[kRunningMean] != nullptr && in[kRunningVar] != nullptr;
-  if (attributes.single_value == SingleValue::running && !running) {
-    fail("batch_norm: single_value running needs running_mean and running_var");
-  }
-  if (!attributes.renorm) return;
-  if (!running || in[kBatchesTracked] == nullptr) {
-    fail("batch_norm: batch renormalization needs running_mean, running_var and num_batches_tracked");
-  }
-  const BatchRenorm& renorm = *attributes.renorm;
-  if (!(renorm.r_max >= 1) || !(renorm.d_max >= 0)) {
-    fail("batch_norm: batch renormalization needs r_max >= 1 and d_max >= 0, got ", renorm.r_max, " and ",
-         renorm.d_max);
-  }
 }
 
 struct BatchNormOp {
@@ -98,38 +30,13 @@ struct BatchNormOp {
   static constexpr bool may_be_inplace = true;
 
   static std::vector<ValueType> infer(const Attributes& attributes, const InputTypes& in) {
-    static constexpr const char* kNames[] = {"", "weight", "bias", "running_mean", "running_var"};
     const Shape& x = in[kX]->shape;
-    check_input(attributes, x);
-    check_training(attributes, in);
-    const Shape channels{channels_of(attributes, x)};
-    for (const int i : {kWeight, kBias, kRunningMean, kRunningVar}) {
-      if (in[i] != nullptr && in[i]->shape != channels) {
-        fail("batch_norm: ", kNames[i], " has shape ", in[i]->shape.str(), ", the input ", x.str(), " needs ",
-             channels.str());
-      }
-    }
-    if ((in[kRunningMean] == nullptr) != (in[kRunningVar] == nullptr)) {
-      fail("batch_norm: running_mean and running_var come together, got only one of them");
-    }
-    if (in[kRunningMean] == nullptr && !attributes.batch_statistics) {
-      fail("batch_norm: without batch statistics it needs running_mean and running_var");
-    }
-    if (in[kBatchesTracked] == nullptr && in[kRunningMean] != nullptr && !attributes.momentum) {
-      fail("batch_norm: the cumulative average (momentum none) needs num_batches_tracked");
-    }
-    if (in[kResidual] != nullptr && in[kResidual]->shape != x) {
-      fail("batch_norm: the residual has shape ", in[kResidual]->shape.str(), ", the input ", x.str());
-    }
-    const Activation act = attributes.activation;
-    if (act != Activation::none && act != Activation::relu && act != Activation::relu6) {
-      fail("batch_norm: can apply relu or relu6 only");
-    }
+    check_batch_norm(attributes, in);
     const bool parted = attributes.batch_statistics && attributes.virtual_batch_size > 0;
     const int64_t rows = parted && !x.is_static()
                              ? kDynamic
                              : parts_of(attributes, x).count() * saved_rows(attributes.renorm.has_value());
-    const ValueType saved{in[kX]->dtype, {rows, channels[0]}};
+    const ValueType saved{in[kX]->dtype, {rows, channels_of(attributes, x)}};
     if (attributes.saves_only) return {saved};
     return {{in[kX]->dtype, x}, saved};
   }
@@ -159,8 +66,7 @@ struct BatchNormOp {
     if (dy == kAbsent) return;
     const bool has_residual = scope.input(kResidual) != kAbsent;
     const bool masked = attributes.activation != Activation::none;
-    const auto wants = [&](int i) { return scope.input(i) != kAbsent && scope.wants(i); };
-    if (wants(kResidual) && !masked) scope.set_input_gradient(kResidual, dy);
+    if (scope.wants(kResidual) && !masked) scope.set_input_gradient(kResidual, dy);
 
     ops::BatchNormGradient gradient;
     gradient.batch_statistics = attributes.batch_statistics;
@@ -173,10 +79,10 @@ struct BatchNormOp {
       flag = wanted;
       if (wanted) targets.push_back(i);
     };
-    ask(gradient.wants_input, kX, wants(kX));
-    ask(gradient.wants_residual, kResidual, wants(kResidual) && masked);
-    ask(gradient.wants_weight, kWeight, wants(kWeight));
-    ask(gradient.wants_bias, kBias, wants(kBias));
+    ask(gradient.wants_input, kX, scope.wants(kX));
+    ask(gradient.wants_residual, kResidual, scope.wants(kResidual) && masked);
+    ask(gradient.wants_weight, kWeight, scope.wants(kWeight));
+    ask(gradient.wants_bias, kBias, scope.wants(kBias));
     if (targets.empty()) return;
     const ValueId y = has_residual && masked ? scope.output(0) : kAbsent;
     const std::vector<ValueId> made = scope.emit(gradient, {scope.input(kX), dy, scope.output(1), y});
@@ -197,7 +103,7 @@ struct BatchNormOp {
         from_batch && attributes.renorm
             ? Renorm(*attributes.renorm, *context.template mutated<int64_t>(kBatchesTracked))
             : Renorm();
-    const T* const moments = context.input_count() > kMoments ? context.in(kMoments) : nullptr;
+    const T* const moments = context.in(kMoments);
     const int64_t partials = takes_statistics(attributes, moments != nullptr) ? layout.partials() : 0;
     double* means = context.template workspace<double>();
     double* m2s = means + partials;
@@ -215,8 +121,12 @@ struct BatchNormOp {
       double mean, var, r = 1, d = 0;
       if (from_batch) {
         const double n = static_cast<double>(layout.values_per_channel());
-        const Moments made =
-            moments != nullptr ? given(moments, layout.channels(), c) : join(layout, c, means, m2s);
+        const Moments made = moments != nullptr ? read_moments(moments, layout.channels(), c)
+                                                : join_moments([&](const auto& body) {
+                                                    layout.for_each_partial(c, [&](int64_t i, int64_t count) {
+                                                      body(count, Moments{means[i], m2s[i]});
+                                                    });
+                                                  });
         mean = made.mean;
         var = made.m2 / n;
         if (attributes.renorm) {

@@ -52,7 +52,7 @@ struct CastOp {
     const From* x = context.template in<From>(0);
     To* y = context.template out<To>(0);
     if (static_cast<const void*>(x) == y) return;
-    parallel_for(context.in_shape(0).numel(), grain_for(1), [&](int64_t begin, int64_t end) {
+    parallel_for(context.in_shape(0).numel(), kTaskElements, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) y[i] = converted<To>(x[i]);
     });
   }

@@ -38,7 +38,7 @@ class Context {
   const kernels::KernelTable<T>& kernels;
 
   int input_count() const { return arguments_.input_count; }
-  bool has(int i) const { return arguments_.inputs[i].data != nullptr; }
+  bool has(int i) const { return in<void>(i) != nullptr; }
   /// Null for an absent input, and behind the last.
   const ValueType* in_type(int i) const {
     return i < arguments_.input_count ? arguments_.inputs[i].type : nullptr;
@@ -48,11 +48,11 @@ class Context {
   DType out_dtype(int i) const { return arguments_.outputs[i].type->dtype; }
   const Shape& out_shape(int i) const { return arguments_.outputs[i].type->shape; }
 
-  /// Null for an absent input, and for one that was packed. U is the element's type: T for floats, else
-  /// int64_t, int32_t or bool.
+  /// Null for an absent input, behind the last, and for one that was packed. U is the element's type: T for
+  /// floats, else int64_t, int32_t or bool.
   template <class U = T>
   const U* in(int i) const {
-    return static_cast<const U*>(arguments_.inputs[i].data);
+    return i < arguments_.input_count ? static_cast<const U*>(arguments_.inputs[i].data) : nullptr;
   }
   /// An input that OpDef::mutated lists.
   template <class U = T>

@@ -66,9 +66,8 @@ struct ConvOp {
       pack_filter(p, context.in(1), own);
       packed = own;
     }
-    const auto optional = [&](int i) { return i < context.input_count() ? context.in(i) : nullptr; };
-    run_correlation(p, context, context.in(0), packed, offsets, context.out(0), optional(2), optional(3),
-                    attributes.epilogue, optional(4));
+    run_correlation(p, context, context.in(0), packed, offsets, context.out(0), context.in(2), context.in(3),
+                    attributes.epilogue, context.in(4));
   }
 
   static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {
@@ -79,8 +78,8 @@ struct ConvOp {
   }
 
   static void gradient(const Attributes& attributes, GradientScope& scope) {
-    const auto present = [&](int i) { return i < scope.input_count() && scope.input(i) != kAbsent; };
-    if (attributes.epilogue.activation != Activation::none || present(3) || present(4)) {
+    if (attributes.epilogue.activation != Activation::none || scope.input(3) != kAbsent ||
+        scope.input(4) != kAbsent) {
       fail("conv: a fused activation, residual or pad value has no gradient; fuse after differentiating");
     }
     const ValueId x = scope.input(0), weight = scope.input(1), dy = scope.output_gradient(0);
@@ -92,7 +91,7 @@ struct ConvOp {
       scope.set_input_gradient(
           1, scope.emit(ops::ConvWeightGradient{attributes.window, attributes.groups}, {x, dy, weight})[0]);
     }
-    if (present(2) && scope.wants(2)) {
+    if (scope.wants(2)) {
       scope.set_input_gradient(2, scope.emit(ops::BiasGradient{1}, {dy})[0]);
     }
   }

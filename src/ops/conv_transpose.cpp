@@ -110,7 +110,7 @@ struct ConvTransposeOp {
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
     run_input_gradient<T>(shape_of(attributes, context), context, context.in(1), context.packed(),
-                          context.in(0), context.input_count() > 2 ? context.in(2) : nullptr, context.out(0));
+                          context.in(0), context.in(2), context.out(0));
   }
 
   static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {
@@ -122,7 +122,7 @@ struct ConvTransposeOp {
 
   static void gradient(const Attributes& attributes, GradientScope& scope) {
     const ValueId x = scope.input(0), weight = scope.input(1);
-    if (scope.input_count() > 2 && scope.input(2) != kAbsent && scope.wants(2)) {
+    if (scope.wants(2)) {
       scope.set_input_gradient(2, scope.emit(ops::BiasGradient{1}, {scope.output_gradient(0)})[0]);
     }
     const Shape& shape = scope.type(x).shape;

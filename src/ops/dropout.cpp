@@ -46,7 +46,7 @@ struct DropoutOp {
     if (!drops(attributes)) {
       seed = 0;
       if (y == x) return;
-      parallel_for(n, grain_for(1), [&](int64_t begin, int64_t end) {
+      parallel_for(n, kTaskElements, [&](int64_t begin, int64_t end) {
         std::memcpy(y + begin, x + begin, static_cast<size_t>(end - begin) * sizeof(T));
       });
       return;

@@ -17,7 +17,7 @@ struct FillOp {
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
     T* y = context.out(0);
-    parallel_for(context.out_shape(0).numel(), grain_for(1), [&](int64_t begin, int64_t end) {
+    parallel_for(context.out_shape(0).numel(), kTaskElements, [&](int64_t begin, int64_t end) {
       context.kernels.elementwise.fill(end - begin, static_cast<T>(attributes.value), y + begin);
     });
   }

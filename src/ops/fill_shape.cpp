@@ -30,7 +30,7 @@ struct FillShapeOp {
   static void run(const Attributes& attributes, const Context<T>& context) {
     with_element_type<T>(context.out_dtype(0), [&]<class U>(U*) {
       U* y = context.template out<U>(0);
-      parallel_for(context.out_shape(0).numel(), grain_for(1), [&](int64_t begin, int64_t end) {
+      parallel_for(context.out_shape(0).numel(), kTaskElements, [&](int64_t begin, int64_t end) {
         std::fill(y + begin, y + end, static_cast<U>(attributes.value));
       });
     });

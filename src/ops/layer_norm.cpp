@@ -72,8 +72,8 @@ struct LayerNormOp {
   static void run(const Attributes& attributes, const Context<T>& context) {
     const Rows rows(context.in_shape(0), attributes.dim);
     const int64_t n = rows.size;
-    const T* weight = context.input_count() > 1 ? context.in(1) : nullptr;
-    const T* bias = context.input_count() > 2 ? context.in(2) : nullptr;
+    const T* weight = context.in(1);
+    const T* bias = context.in(2);
     parallel_for(rows.count, grain_for(kWorkPerElement * n), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const Normalized<T> x(context.in(0) + r * n, n, attributes.eps);

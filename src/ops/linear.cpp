@@ -46,9 +46,8 @@ struct LinearOp {
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
     const Sizes s = sizes_of(context.in_shape(0), context.in_shape(1));
-    const auto optional = [&](int i) { return i < context.input_count() ? context.in(i) : nullptr; };
-    const kernels::Epilogue<T> epilogue = {.column_bias = optional(2),
-                                           .residual = optional(3),
+    const kernels::Epilogue<T> epilogue = {.column_bias = context.in(2),
+                                           .residual = context.in(3),
                                            .residual_stride = s.n,
                                            .activation = attributes.epilogue.activation,
                                            .alpha = static_cast<T>(attributes.epilogue.alpha)};
@@ -89,16 +88,14 @@ struct LinearOp {
   }
 
   static void gradient(const Attributes& attributes, GradientScope& scope) {
-    const auto present = [&](int i) { return i < scope.input_count() && scope.input(i) != kAbsent; };
-    if (attributes.epilogue.activation != Activation::none || present(3)) {
+    if (attributes.epilogue.activation != Activation::none || scope.input(3) != kAbsent) {
       fail("linear: a fused activation or residual has no gradient; fuse after differentiating");
     }
     const ValueId x = scope.input(0), weight = scope.input(1), dy = scope.output_gradient(0);
     const int last = scope.type(dy).shape.rank() - 1;
     if (scope.wants(0)) scope.set_input_gradient(0, scope.emit(ops::LinearInputGradient{}, {weight, dy})[0]);
     if (scope.wants(1)) scope.set_input_gradient(1, scope.emit(ops::LinearWeightGradient{}, {x, dy})[0]);
-    if (present(2) && scope.wants(2))
-      scope.set_input_gradient(2, scope.emit(ops::BiasGradient{last}, {dy})[0]);
+    if (scope.wants(2)) scope.set_input_gradient(2, scope.emit(ops::BiasGradient{last}, {dy})[0]);
   }
 };
 

@@ -105,13 +105,13 @@ const OpDef& op_definition();
 class GradientScope {
  public:
   virtual ~GradientScope() = default;
-  virtual ValueId input(int i) const = 0;  ///< kAbsent where it is
+  virtual ValueId input(int i) const = 0;  ///< kAbsent where it is, and behind the last
   virtual ValueId output(int i) const = 0;
   virtual int input_count() const = 0;
   virtual const ValueType& type(ValueId value) const = 0;
   /// The gradient of the loss by output i; kAbsent where none flows.
   virtual ValueId output_gradient(int i) const = 0;
-  /// Whether anything needs the gradient by input i.
+  /// Whether anything needs the gradient by input i; not by an absent one.
   virtual bool wants(int i) const = 0;
   /// Adds a node; the values that it makes.
   virtual std::vector<ValueId> emit(const ops::Attributes& attributes,

@@ -109,8 +109,7 @@ struct ReduceOp {
   template <class U, class T, class R>
   static void reduce(const Attributes& attributes, const Context<T>& context, const R& reducer) {
     const Shape& x = context.in_shape(0);
-    const ReduceLayout layout(x, axis_set(context.input_count() > 1 ? context.in_type(1) : nullptr, x.rank(),
-                                          attributes.keep_all_if_empty));
+    const ReduceLayout layout(x, axis_set(context.in_type(1), x.rank(), attributes.keep_all_if_empty));
     auto* states = context.template workspace<typename R::State>();
     layout.reduce(reducer, context.template in<U>(0), states);
     U* y = context.template out<U>(0);

@@ -95,7 +95,7 @@ struct FoldDepthOp {
     const ops::UnfoldDepth& w = attributes.window;
     const Shape& x = context.out_shape(0);
     const int64_t plane = x.product(3, 5), channels = x[1], depth = x[2];
-    const T *y = context.in(0), *bias = context.input_count() > 1 ? context.in(1) : nullptr;
+    const T *y = context.in(0), *bias = context.in(1);
     const auto& kernels = context.kernels.elementwise;
     parallel_for(x.product(0, 3), grain_for(plane * w.kernel / 4), [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p) {
@@ -124,7 +124,7 @@ struct FoldDepthOp {
     ops::UnfoldDepth unfold = attributes.window;
     unfold.pad_end -= attributes.output_padding;  // so that there are `depth` windows and no more
     if (scope.wants(0)) scope.set_input_gradient(0, scope.emit(unfold, {dx})[0]);
-    if (scope.input_count() > 1 && scope.input(1) != kAbsent && scope.wants(1)) {
+    if (scope.wants(1)) {
       scope.set_input_gradient(1, scope.emit(ops::BiasGradient{1}, {dx})[0]);
     }
   }

@@ -39,7 +39,7 @@ struct WhereOp {
     const bool* c = context.template in<bool>(0);
     const U *a = context.template in<U>(1), *b = context.template in<U>(2);
     U* y = context.template out<U>(0);
-    parallel_for(context.out_shape(0).numel(), grain_for(1), [&](int64_t begin, int64_t end) {
+    parallel_for(context.out_shape(0).numel(), kTaskElements, [&](int64_t begin, int64_t end) {
       rows.for_each(begin, end, [&](int64_t at, int64_t n, const auto& from) {
         PLEAT_INDEPENDENT
         for (int64_t i = 0; i < n; ++i) {

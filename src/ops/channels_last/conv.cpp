@@ -63,7 +63,6 @@ struct ConvChannelsLastOp {
   template <class T>
   static void run(const Attributes& attributes, const Context<T>& context) {
     const Shape &x = context.in_shape(0), &weight = context.in_shape(1);
-    const auto optional = [&](int i) { return i < context.input_count() ? context.in(i) : nullptr; };
     const ConvAlgorithm chosen = algorithm(attributes, x, weight, context.kernels.gemm.nr);
     const T* packed = context.packed();
     if (attributes.trains) {
@@ -77,7 +76,7 @@ struct ConvChannelsLastOp {
       moments.emplace(context.kernels, context.out(0), moment_parts(chosen), weight[0], memory);
     }
     const ConvOperands<T> operands = {context.in(0),  packed,
-                                      optional(2),    optional(3),
+                                      context.in(2),  context.in(3),
                                       context.out(0), attributes.epilogue,
                                       &load,          moments ? &*moments : nullptr};
     std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
@@ -85,8 +84,8 @@ struct ConvChannelsLastOp {
   }
 
   static void gradient(const Attributes& attributes, GradientScope& scope) {
-    const auto present = [&](int i) { return i < scope.input_count() && scope.input(i) != kAbsent; };
-    if (!attributes.trains || attributes.epilogue.activation != Activation::none || present(3)) {
+    if (!attributes.trains || attributes.epilogue.activation != Activation::none ||
+        scope.input(3) != kAbsent) {
       fail(
           "conv: a constant weight, a fused activation or residual has no gradient; fuse after "
           "differentiating");
@@ -101,7 +100,7 @@ struct ConvChannelsLastOp {
       const ops::ConvChannelsLastWeightGradient rule{window, attributes.groups, attributes.precise};
       scope.set_input_gradient(1, scope.emit(rule, {x, dy, weight})[0]);
     }
-    if (present(2) && scope.wants(2)) {
+    if (scope.wants(2)) {
       scope.set_input_gradient(2, scope.emit(ops::BiasGradient{3}, {dy})[0]);
     }
   }

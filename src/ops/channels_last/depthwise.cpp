@@ -65,7 +65,7 @@ void DepthwiseConv::run_band(const Context<T>& context, const ConvOperands<T>& o
     x = {memory + first, 0, row_elements(), channels, NormalizedRows<T>::slots(shape)};
     normalized.emplace(*o.load, shape, planes, memory, band.row_begin, first, count);
   }
-  std::optional<MomentRows<T>> moments;
+  std::optional<PendingRows<T>> moments;
   if (o.moments != nullptr) {
     const WindowBands cut = bands();
     moments.emplace(*o.moments, image * cut.count + band.row_begin / cut.height, first, count);

@@ -119,7 +119,7 @@ struct ExpandDepthwiseChannelsLastOp {
     const ExpandDepthwise cut = sizes(attributes, context);
     const ConvShape& shape = cut.shape();
     const T* const bias = context.in(2);
-    const T* const depthwise_bias = context.input_count() > 4 ? context.in(4) : nullptr;
+    const T* const depthwise_bias = context.in(4);
     const T* const depthwise_weights = context.packed() + cut.expanding_elements();
     const int64_t tasks = shape.batch * cut.bands() * cut.blocks(), width = shape.in[1];
     const int64_t work = cut.pixels() * cut.channels * (cut.inputs + shape.kernel_size()) / 32;

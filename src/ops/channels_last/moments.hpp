@@ -4,15 +4,12 @@
 
 #include "base/parallel.hpp"
 #include "kernels/kernel_table.hpp"
+#include "ops/moments.hpp"
 
 namespace pleat {
 
-/// Mean = high + low, and m2 = the sum of squared deviations from it: the rows (3, C) of an op's moments.
-enum MomentRow { kMeanHigh, kMeanLow, kM2, kMomentRows };
-
 /// The moments of each channel of y, of parts of its pixels: a task adds what it has just stored, while that
-/// is in a cache; then they are joined in the order of the parts. Moments of n values and of k more, at a
-/// distance d of their means, make m2 + m2' + d^2 n k / (n + k) (Chan, Golub and LeVeque 1979).
+/// is in a cache; then they are joined.
 template <class T>
 class MomentParts {
  public:
@@ -38,21 +35,16 @@ class MomentParts {
     }
   }
 
-  void join(T* moments) const {
+  void join(T* rows) const {
     parallel_for(channels_, grain_for(8 * parts_), [&](int64_t begin, int64_t end) {
       for (int64_t c = begin; c < end; ++c) {
-        double n = 0, mean = 0, m2 = 0;
-        for (int64_t part = 0; part < parts_; ++part) {
-          const double count = sums(kCount, part)[c], d = sums(kMean, part)[c] - mean;
-          if (count == 0) continue;
-          n += count;
-          mean += d * (count / n);
-          m2 += sums(kSquares, part)[c] + d * d * ((n - count) * count / n);
-        }
-        moments[kMeanHigh * channels_ + c] = static_cast<T>(mean);
-        moments[kMeanLow * channels_ + c] =
-            static_cast<T>(mean - static_cast<double>(moments[kMeanHigh * channels_ + c]));
-        moments[kM2 * channels_ + c] = static_cast<T>(m2);
+        const Moments all = join_moments([&](const auto& body) {
+          for (int64_t part = 0; part < parts_; ++part) {
+            body(static_cast<int64_t>(sums(kCount, part)[c]),
+                 Moments{sums(kMean, part)[c], sums(kSquares, part)[c]});
+          }
+        });
+        write_moments(all, rows, channels_, c);
       }
     });
   }
@@ -63,6 +55,7 @@ class MomentParts {
 
   double* sums(int64_t row, int64_t part) const { return memory_ + (row * parts_ + part) * channels_; }
 
+  // Values that join others, n and k of them at a distance d of their means: m2 + m2' + d^2 n k / (n + k).
   void add_block(int64_t part, int64_t pixel, int64_t pixels, int64_t channel, int64_t channels) const {
     double means[kMostChannels], m2s[kMostChannels];
     kernels_.batch_norm.column_statistics(y_ + pixel * channels_ + channel,
@@ -87,9 +80,9 @@ class MomentParts {
 
 /// Rows of pixels, one behind another, that a part takes as soon as they are enough for a sum.
 template <class T>
-class MomentRows {
+class PendingRows {
  public:
-  MomentRows(const MomentParts<T>& moments, int64_t part, int64_t channel, int64_t channels)
+  PendingRows(const MomentParts<T>& moments, int64_t part, int64_t channel, int64_t channels)
       : moments_(moments), part_(part), channel_(channel), channels_(channels) {
     moments.begin(part, channel, channels);
   }

@@ -45,8 +45,9 @@ WeightAlgorithm choose(const ConvShape& shape, const ops::ConvChannelsLastWeight
   if (!precise && WinogradConv::fits(shape) && channels >= kPartedChannels) {
     const auto parted = choose_winograd<PartedWinogradWeightGradient>(shape, mr, nr);
     if (parted && parted->fits()) return *parted;
-    const auto whole = choose_winograd<WinogradWeightGradient>(shape, mr, nr);
-    if (whole && channels >= kWinogradChannels) return *whole;
+    if (channels >= kWinogradChannels) {
+      if (const auto whole = choose_winograd<WinogradWeightGradient>(shape, mr, nr)) return *whole;
+    }
   }
   if (PartedWeightGradient::fits(shape)) return PartedWeightGradient(shape, mr, nr, normalizes);
   return DirectWeightGradient(shape, mr, nr, normalizes);
