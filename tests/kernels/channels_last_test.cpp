@@ -55,7 +55,7 @@ TEST_CASE("channels_last.product: every height and width of a tile, any places i
     std::vector<int64_t> heights = {95, 97, 250};
     for (int64_t rows = 0; rows <= 31; ++rows) heights.push_back(rows);
     for (const int64_t rows : heights) {
-      for (const int64_t columns : {1, 7, 8, 15, 16, 17, 31, 32, 33, 70}) {
+      for (const int64_t columns : {1, 7, 8, 15, 16, 17, 24, 31, 32, 33, 70}) {
         const int64_t taps = 1 + static_cast<int64_t>(random.below(3));
         const int64_t depth = 1 + static_cast<int64_t>(random.below(20));
         CAPTURE(rows);

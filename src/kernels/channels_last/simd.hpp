@@ -86,41 +86,55 @@ PLEAT_INLINE void prefetch_residual(const TapProduct<float>& p, int64_t i, int64
   for (; i < end; ++i) __builtin_prefetch(e.residual + i * e.residual_stride + j);
 }
 
+// Columns [j, j + columns) of y, at most Vecs vectors, by tiles of at most Rows rows.
+template <int Rows, int Vecs>
+PLEAT_INLINE void product_columns(const TapProduct<float>& p, const TileOutput& out, bool activate, int64_t j,
+                                  int64_t columns) {
+  // Tiles of almost equal height, the first `taller` of one row more: a last one of few rows would wait for
+  // its sums.
+  const int64_t tiles = (p.rows + Rows - 1) / Rows;
+  const int64_t height = p.rows / tiles, taller = p.rows % tiles;
+  const int64_t depth = p.taps * p.depth, panel = depth * kGemmColumns;
+  // The next panel comes from memory while tiles pass by this one, a part of it during each of the first.
+  const int64_t ahead = panel > kPanelAhead ? 0 : tiles < kTilesAhead ? tiles : kTilesAhead;
+  const int64_t step = ahead > 0 ? (kGemmColumns + ahead - 1) / ahead : 0;
+  const float* w = p.weights + j * depth;
+  TileOutput tile_out = at(out, 0, j);
+  for (int64_t tile = 0, i = 0, activated = 0; tile < tiles; ++tile) {
+    const int64_t end = i + height + (tile < taller ? 1 : 0);
+    const auto kernel = product_kernel<Vecs>(end - i, std::make_integer_sequence<int, Rows>());
+    if (out.residual != nullptr) prefetch_residual(p, end, j);
+    const Ahead next = tile < ahead ? Ahead{w + panel + tile * depth * step, step} : Ahead{w, 0};
+    kernel(p, p.pixels + i, w, next, tile_out, columns);
+    advance(tile_out, end - i);
+    i = end;
+    if (activate && (i - activated >= kActivatedRows || i == p.rows)) {
+      activate_block(out.activation, out.alpha, p.y + activated * p.y_stride + j, p.y_stride, i - activated,
+                     columns);
+      activated = i;
+    }
+  }
+}
+
 inline void product(const TapProduct<float>& p) {
-  constexpr std::make_integer_sequence<int, kGemmRows> all_rows;
   TileOutput out = tile_output(p.y, p.y_stride, false, p.epilogue);
   if (p.rows == 0) return;
   if (p.rows == 1) return product_row(p, out);
   const bool activate = out.later;
   out.later = false;
   out.streamed = p.streamed;
-  // Tiles of almost equal height, the first `taller` of one row more: a last one of few rows would wait for
-  // its sums.
-  const int64_t tiles = (p.rows + kGemmRows - 1) / kGemmRows;
-  const int64_t height = p.rows / tiles, taller = p.rows % tiles;
-  const int64_t depth = p.taps * p.depth, panel = depth * kGemmColumns;
-  // The next panel comes from memory while tiles pass by this one, a part of it during each of the first.
-  const int64_t ahead = panel > kPanelAhead ? 0 : tiles < kTilesAhead ? tiles : kTilesAhead;
-  const int64_t step = ahead > 0 ? (kGemmColumns + ahead - 1) / ahead : 0;
-  const float* w = p.weights;
-  for (int64_t j = 0; j < p.columns; j += kGemmColumns, w += panel) {
-    const int64_t columns = p.columns - j < kGemmColumns ? p.columns - j : kGemmColumns;
-    TileOutput tile_out = at(out, 0, j);
-    for (int64_t tile = 0, i = 0, activated = 0; tile < tiles; ++tile) {
-      const int64_t end = i + height + (tile < taller ? 1 : 0);
-      const auto kernel =
-          columns > kLanes ? product_kernel<2>(end - i, all_rows) : product_kernel<1>(end - i, all_rows);
-      if (out.residual != nullptr) prefetch_residual(p, end, j);
-      const Ahead next = tile < ahead ? Ahead{w + panel + tile * depth * step, step} : Ahead{w, 0};
-      kernel(p, p.pixels + i, w, next, tile_out, columns);
-      advance(tile_out, end - i);
-      i = end;
-      if (activate && (i - activated >= kActivatedRows || i == p.rows)) {
-        activate_block(out.activation, out.alpha, p.y + activated * p.y_stride + j, p.y_stride, i - activated,
-                       columns);
-        activated = i;
-      }
+  for (int64_t j = 0; j < p.columns;) {
+    const int64_t left = p.columns - j;
+    if (left > kGemmColumns && left <= kGemmColumns + kLanes) {  // one vector by itself has too few sums
+      product_columns<kGemmRows * 2 / 3, 3>(p, out, activate, j, left);
+      break;
     }
+    if (left > kLanes) {
+      product_columns<kGemmRows, 2>(p, out, activate, j, left < kGemmColumns ? left : kGemmColumns);
+    } else {
+      product_columns<kGemmRows, 1>(p, out, activate, j, left);
+    }
+    j += kGemmColumns;
   }
   if (p.streamed) finish_streaming();
 }
