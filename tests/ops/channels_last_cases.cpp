@@ -109,10 +109,10 @@ std::vector<OpCase> channels_last_cases() {
       conv_case({1, 12, 10, 16}, 16, 5, {.dilation = 2, .groups = 16, .pad = 4}),
       conv_case({1, 3, 2, 4}, 4, 5, {.groups = 4, .pad = 2}),
       conv_case({2, 28, 28, 48}, 48, 3, {.groups = 48, .pad = 1, .activation = Activation::relu6}),
-      // Expanded first: few channels, blocks of them, bands of rows that share some, and one row.
+      // Expanded first: few channels, blocks of them, rings of rows, bands that share some, and one row.
       expand_depthwise_case({2, 9, 8, 5}, 3, 3, {.pad = 1}),
       expand_depthwise_case({1, 7, 7, 24}, 70, 5, {.pad = 2, .activation = Activation::silu}),
-      expand_depthwise_case({1, 60, 50, 4}, 44, 3, {.stride = 2, .pad = 1, .bias = false}),
+      expand_depthwise_case({1, 60, 50, 40}, 44, 3, {.stride = 2, .pad = 1, .bias = false}),
       expand_depthwise_case({2, 45, 70, 3}, 33, 3, {.pad = 1, .more_pad_end = 1}),
       expand_depthwise_case({1, 40, 64, 4}, 35, 3, {.stride = 3, .dilation = 2}),
       expand_depthwise_case({1, 1, 6, 4}, 20, 3, {.pad = 3}),

@@ -1,5 +1,5 @@
-// y = depthwise(act(x weight^T + bias)), of channels-last data: what lies between is made for a band of rows
-// and a block of channels, and read again before it leaves the second cache.
+// y = depthwise(act(x weight^T + bias)), of channels-last data: what lies between is made for a few rows and
+// a block of channels at a time, and read again before it leaves the first cache.
 
 #include <algorithm>
 
@@ -10,31 +10,46 @@
 namespace pleat {
 namespace {
 
-constexpr int64_t kBufferElements = 32 << 10;  // of what lies between, in the second cache
-constexpr int64_t kFewestChannels = 32;
+constexpr int64_t kRingElements = 8 << 10;  // of what lies between, in the first cache
+constexpr int64_t kGroupPixels = 96;        // fewer would leave weights read too seldom
 
-// How one step is cut: each task makes `rows` output rows of `channels` channels.
+// How one step is cut: each task makes `rows` output rows of `channels` channels, from expanded rows that are
+// made `group` at once, in a ring of `slots` rows: row r is in r % slots.
 struct ExpandDepthwise {
   DepthwiseConv depthwise;
   int64_t inputs, nr;
   int64_t channels, rows;
+  int64_t group, slots;
 
   ExpandDepthwise(const ConvShape& shape, int64_t in_channels, int64_t panel)
       : depthwise{shape}, inputs(in_channels), nr(panel) {
+    const int64_t width = std::max<int64_t>(1, shape.in[1]);
+    group = std::clamp<int64_t>(divide_up(kGroupPixels, width), 1, std::max<int64_t>(1, shape.in[0]));
+    slots = round_up(extent(shape.window, 0) + group - 1, group);
     channels = round_up(shape.groups, nr);
     rows = std::max<int64_t>(1, shape.out[0]);
-    while (buffer_elements() > kBufferElements && halve()) {
-    }
+    while (channels > nr && ring_elements() > kRingElements) halve_channels();
     while (shape.batch * bands() * blocks() < kTasks &&
-           pixels() * channels * inputs >= 2 * kTaskMultiplyAdds && halve()) {
+           pixels() * channels * inputs >= 2 * kTaskMultiplyAdds) {
+      // Rows that two bands share are made twice: channels are cut first.
+      if (channels > nr) {
+        halve_channels();
+      } else if (rows > 1) {
+        rows = divide_up(rows, 2);
+      } else {
+        break;
+      }
     }
   }
 
   const ConvShape& shape() const { return depthwise.shape; }
   int64_t bands() const { return divide_up(shape().out[0], rows); }
   int64_t blocks() const { return divide_up(shape().groups, channels); }
-  int64_t pixels() const { return read_rows(rows) * shape().in[1]; }  // most that a task makes
-  int64_t buffer_elements() const { return pixels() * channels; }
+  int64_t pixels() const {  // that a task expands, at most
+    return std::min(shape().in[0], read_rows(shape(), rows)) * shape().in[1];
+  }
+  int64_t group_pixels() const { return group * shape().in[1]; }
+  int64_t ring_elements() const { return slots * shape().in[1] * channels; }
   int64_t expanding_elements() const { return round_up(shape().groups, nr) * inputs; }
   int64_t packed_elements() const { return expanding_elements() + depthwise.packed_elements(); }
 
@@ -45,23 +60,12 @@ struct ExpandDepthwise {
   }
   int64_t last_row(int64_t first, int64_t count) const {
     const ops::Window& w = shape().window;
-    const int64_t end = first * w.stride[0] - w.pad_begin[0] + pleat::read_rows(shape(), count);
+    const int64_t end = first * w.stride[0] - w.pad_begin[0] + read_rows(shape(), count);
     return std::clamp<int64_t>(end, first_row(first), shape().in[0]);
   }
-  int64_t read_rows(int64_t count) const { return std::min(shape().in[0], pleat::read_rows(shape(), count)); }
 
  private:
-  // Rows that two bands share are made twice: channels are cut first.
-  bool halve() {
-    if (channels > std::max(nr, kFewestChannels)) {
-      channels = round_up(channels / 2, nr);
-    } else if (rows > 1) {
-      rows = divide_up(rows, 2);
-    } else {
-      return false;
-    }
-    return true;
-  }
+  void halve_channels() { channels = round_up(channels / 2, nr); }
 };
 
 struct ExpandDepthwiseChannelsLastOp {
@@ -97,11 +101,11 @@ struct ExpandDepthwiseChannelsLastOp {
                  context.kernels.gemm.nr);
   }
 
-  // A worker's: places of the pixels that it reads, then what it makes of them.
+  // A worker's: places of the pixels that it reads at once, then the ring.
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const ExpandDepthwise cut = sizes(attributes, in, compute);
-    return {0, static_cast<size_t>(round_up(cut.pixels(), 8)) * sizeof(int64_t) +
-                   static_cast<size_t>(cut.buffer_elements()) * size_of(compute)};
+    return {0, static_cast<size_t>(round_up(cut.group_pixels(), 8)) * sizeof(int64_t) +
+                   static_cast<size_t>(cut.ring_elements()) * size_of(compute)};
   }
   static size_t packed_bytes(const Attributes& attributes, const InputTypes& in, DType compute) {
     return static_cast<size_t>(sizes(attributes, in, compute).packed_elements()) * size_of(compute);
@@ -125,33 +129,38 @@ struct ExpandDepthwiseChannelsLastOp {
     const int64_t work = cut.pixels() * cut.channels * (cut.inputs + shape.kernel_size()) / 32;
     parallel_for(tasks, grain_for(work), [&](int64_t begin, int64_t end) {
       auto* const pixels = context.template worker_workspace<int64_t>();
-      T* const expanded = reinterpret_cast<T*>(pixels + round_up(cut.pixels(), 8));
-      for (int64_t p = 0; p < cut.pixels(); ++p) pixels[p] = p * cut.inputs;
+      T* const ring = reinterpret_cast<T*>(pixels + round_up(cut.group_pixels(), 8));
+      for (int64_t p = 0; p < cut.group_pixels(); ++p) pixels[p] = p * cut.inputs;
       for (int64_t i = begin; i < end; ++i) {
         const int64_t channel = i % cut.blocks() * cut.channels, image = i / cut.blocks() / cut.bands();
         const int64_t channels = std::min(cut.channels, shape.groups - channel);
         const int64_t row = i / cut.blocks() % cut.bands() * cut.rows;
         const int64_t rows = std::min(cut.rows, shape.out[0] - row);
-        const int64_t top = cut.first_row(row), none = 0;
+        const int64_t end = cut.last_row(row, rows), none = 0;
+        int64_t made = cut.first_row(row);
         const kernels::Epilogue<T> e =
             channels_last_epilogue<T>(attributes.expand, bias, nullptr, 0, 0, channel);
-        context.kernels.channels_last.product(
-            {.rows = (cut.last_row(row, rows) - top) * width,
-             .columns = channels,
-             .taps = 1,
-             .depth = cut.inputs,
-             .x = context.in(0) + (image * shape.in[0] + top) * width * cut.inputs,
-             .pixels = pixels,
-             .offsets = &none,
-             .weights = context.packed() + channel * cut.inputs,
-             .y = expanded,
-             .y_stride = channels,
-             .epilogue = &e});
         for (int64_t r = row; r < row + rows; ++r) {
+          for (const int64_t needed = cut.last_row(r, 1); made < needed;) {
+            const int64_t next = std::min((made / cut.group + 1) * cut.group, end);
+            context.kernels.channels_last.product(
+                {.rows = (next - made) * width,
+                 .columns = channels,
+                 .taps = 1,
+                 .depth = cut.inputs,
+                 .x = context.in(0) + (image * shape.in[0] + made) * width * cut.inputs,
+                 .pixels = pixels,
+                 .offsets = &none,
+                 .weights = context.packed() + channel * cut.inputs,
+                 .y = ring + made % cut.slots * width * channels,
+                 .y_stride = channels,
+                 .epilogue = &e});
+            made = next;
+          }
           const int64_t pixel = (image * shape.out[0] + r) * shape.out[1];
-          cut.depthwise.run_row(context.kernels, r, channels, {expanded, top, width * channels, channels},
-                                depthwise_weights + channel, context.out(0) + pixel * shape.groups + channel,
-                                shape.groups,
+          cut.depthwise.run_row(context.kernels, r, channels,
+                                {ring, 0, width * channels, channels, cut.slots}, depthwise_weights + channel,
+                                context.out(0) + pixel * shape.groups + channel, shape.groups,
                                 channels_last_epilogue<T>(attributes.epilogue, depthwise_bias, nullptr, pixel,
                                                           shape.groups, channel));
         }
