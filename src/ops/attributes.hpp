@@ -402,7 +402,7 @@ struct GlobalAvgPool {
 struct GlobalAvgPoolGradient {};  ///< dy, x (its shape only) -> dx
 
 // Channels-last forms of Conv and the pools: their results, with x and y as (N, H, W, C).
-/// x, weight (out, C/groups, kh, kw), bias? (out), residual? (y's shape), saved? -> y, moments?
+/// x, weight (out, C/groups, kh, kw), bias? (out), residual? (y's shape), saved or gate? -> y, moments?
 struct ConvChannelsLast {
   Window window;
   int64_t groups = 1;
@@ -413,6 +413,8 @@ struct ConvChannelsLast {
   bool trains = false;          ///< the weight changes between runs; otherwise it is constant
   /// x is normalized as it is read, with this activation: input 4 is what BatchNorm saved.
   std::optional<Activation> normalizes = {};
+  /// Each channel of x is multiplied by input 4, (N, 1, 1, C) or (1, 1, 1, C); one group, a constant weight.
+  bool gated = false;
   bool moments = false;  ///< also gives y's, (3, C) over all pixels: see ops/moments.hpp
 };
 struct ConvChannelsLastInputGradient {  ///< weight, dy, x (its shape only) -> dx

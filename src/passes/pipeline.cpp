@@ -40,7 +40,7 @@ GraphData inference_graph(const GraphData& graph, bool fold, PassContext& contex
   if (fold) {
     GraphData folded = folded_graph(graph, context);
     for (const Pass* pass :
-         {&kGateActivations, &kFuseEpilogue, &kChooseLayout, &kGatherChannels, &kOrderChannels})
+         {&kGateActivations, &kFuseEpilogue, &kChooseLayout, &kGatherChannels, &kOrderChannels, &kGateInConv})
       run_passes(folded, {pass, 1}, context);
     return folded;
   }

@@ -15,6 +15,7 @@ CaseInput constant(const Shape& shape) {
 struct Options {
   int64_t stride = 1, dilation = 1, groups = 1, pad = 0, more_pad_end = 0;
   bool bias = true, residual = false, precise = false, planar = false, average = false, trains = false;
+  int64_t gates = 0;  // images that have one; 0: no gate
   Activation activation = Activation::none;
 };
 
@@ -27,6 +28,7 @@ OpCase conv_case(const Shape& x, int64_t channels, int64_t kernel, const Options
   conv.planar = o.planar;
   conv.global_average = o.average;
   conv.trains = o.trains;
+  conv.gated = o.gates > 0;
   Shape y = x;
   y[3] = channels;
   for (size_t d = 0; d < 2; ++d) {
@@ -43,14 +45,17 @@ OpCase conv_case(const Shape& x, int64_t channels, int64_t kernel, const Options
   const CaseInput input{.shape = given, .differentiate = o.trains};
   const CaseInput bias{.shape = {channels}, .absent = !o.bias, .differentiate = o.trains};
   const CaseInput residual{.shape = y, .absent = !o.residual, .differentiate = false};
+  const CaseInput gate{
+      .shape = {std::max<int64_t>(1, o.gates), 1, 1, x[3]}, .absent = o.gates == 0, .differentiate = false};
   const Shape filter = {channels, x[3] / o.groups, kernel, kernel};
-  return {concat("conv_channels_last ", x.str(), " to ", channels, ", kernel ", kernel, ", stride ", o.stride,
-                 ", dilation ", o.dilation, ", groups ", o.groups, ", pad ", o.pad, "+", o.more_pad_end,
-                 o.bias ? ", bias" : "", o.residual ? ", residual" : "", o.precise ? ", precise" : "",
-                 o.planar ? ", planar" : "", o.average ? ", averaged" : "", o.trains ? ", trained" : "",
-                 ", activation ", static_cast<int>(o.activation)),
-          conv,
-          {input, o.trains ? CaseInput{filter} : constant(filter), bias, residual}};
+  return {
+      concat("conv_channels_last ", x.str(), " to ", channels, ", kernel ", kernel, ", stride ", o.stride,
+             ", dilation ", o.dilation, ", groups ", o.groups, ", pad ", o.pad, "+", o.more_pad_end,
+             o.bias ? ", bias" : "", o.residual ? ", residual" : "", o.precise ? ", precise" : "",
+             o.planar ? ", planar" : "", o.average ? ", averaged" : "", o.trains ? ", trained" : "",
+             o.gates > 0 ? concat(", gates ", o.gates) : "", ", activation ", static_cast<int>(o.activation)),
+      conv,
+      {input, o.trains ? CaseInput{filter} : constant(filter), bias, residual, gate}};
 }
 
 // x (N, H, W, C)
@@ -109,6 +114,11 @@ std::vector<OpCase> channels_last_cases() {
       conv_case({1, 12, 10, 16}, 16, 5, {.dilation = 2, .groups = 16, .pad = 4}),
       conv_case({1, 3, 2, 4}, 4, 5, {.groups = 4, .pad = 2}),
       conv_case({2, 28, 28, 48}, 48, 3, {.groups = 48, .pad = 1, .activation = Activation::relu6}),
+      // Gated: every image for itself, all alike, beside whatever else there is.
+      conv_case({3, 5, 6, 7}, 18, 1, {.residual = true, .gates = 3, .activation = Activation::silu}),
+      conv_case({2, 9, 8, 17}, 5, 1, {.stride = 2, .bias = false, .gates = 1}),
+      conv_case({2, 8, 9, 16}, 16, 3, {.pad = 1, .gates = 2}),
+      conv_case({2, 8, 9, 6}, 20, 1, {.average = true, .gates = 2}),
       // Expanded first: few channels, blocks of them, rings of rows, bands that share some, and one row.
       expand_depthwise_case({2, 9, 8, 5}, 3, 3, {.pad = 1}),
       expand_depthwise_case({1, 7, 7, 24}, 70, 5, {.pad = 2, .activation = Activation::silu}),

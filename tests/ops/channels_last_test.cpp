@@ -41,6 +41,11 @@ ValueId add_channels_first(GraphData& graph, const ops::Attributes& attributes,
     return add_node(graph, "first", ops::ScaleShift{1, joined->activation, joined->alpha},
                     {x, inputs[0], inputs[1], inputs[2], kAbsent})[0];
   }
+  const auto* gated = std::get_if<ops::ConvChannelsLast>(&attributes);
+  if (gated != nullptr && gated->gated) {
+    const ValueId x = add_node(graph, "gate", ops::Binary{ops::BinaryKind::mul}, {inputs[0], inputs[4]})[0];
+    return add_node(graph, "first", channels_first_op(attributes), {x, inputs[1], inputs[2], inputs[3]})[0];
+  }
   const auto* both = std::get_if<ops::ExpandDepthwiseChannelsLast>(&attributes);
   if (both == nullptr) return add_node(graph, "first", channels_first_op(attributes), inputs)[0];
   const ValueId expanded =

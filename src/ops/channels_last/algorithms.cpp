@@ -26,7 +26,9 @@ double winograd_cost(const WinogradConv& w, double passes) {
 }  // namespace
 
 ConvAlgorithm choose_algorithm(const ConvShape& shape, const ops::ConvChannelsLast& attributes, int64_t nr) {
-  if (attributes.planar || attributes.global_average) return DirectConv(shape, attributes, nr);
+  if (attributes.planar || attributes.global_average || attributes.gated) {
+    return DirectConv(shape, attributes, nr);
+  }
   if (DepthwiseConv::fits(shape)) return DepthwiseConv{shape, attributes.normalizes.has_value()};
   if (!attributes.precise && WinogradConv::fits(shape) &&
       std::min(shape.in_channels, shape.out_channels) >= kWinogradChannels) {

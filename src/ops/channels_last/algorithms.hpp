@@ -35,17 +35,20 @@ struct ConvOperands {
   const ops::Epilogue& epilogue;
   const NormalizedLoad<T>* load = nullptr;  ///< of x, for algorithms that were told so
   const MomentParts<T>* moments = nullptr;  ///< of y, to be taken in so many parts as moment_parts()
+  const T* gate = nullptr;                  ///< see ops::ConvChannelsLast
+  int64_t gates = 0;                        ///< images that have one: all, or 1 for all
 };
 
 /// Sums over the window where it lies, one product for all its taps (kernels' `product`). Any window and any
 /// number of groups. Where the window is padded, so is a copy of the image: of a task's rows, or where
 /// several tasks share rows, of the whole image beforehand. Means over the plane are taken of a task's
-/// outputs, then of all tasks'.
+/// outputs, then of all tasks'. Gates of x are multiplied into the weight, one for each image.
 struct DirectConv {
   ConvShape shape;
-  int64_t nr;                        ///< columns in a panel of packed weights
-  bool planar, global_average;       ///< see ops::ConvChannelsLast
-  bool normalizes;                   ///< x as it is read: of one pixel at a time, and one group
+  int64_t nr;                   ///< columns in a panel of packed weights
+  bool planar, global_average;  ///< see ops::ConvChannelsLast
+  bool normalizes;              ///< x as it is read: of one pixel at a time, and one group
+  bool gated;
   bool copied;                       ///< reads a copy: padded, channels last
   int64_t row_stride;                ///< of what is read
   int64_t taps, depth;               ///< neighbouring taps whose data is contiguous count as one
@@ -69,6 +72,9 @@ struct DirectConv {
   int64_t copied_images() const;  // elements of the copies made beforehand
   int64_t copied_band() const;    // else of a task's own
   bool streams() const;           // results past the caches
+  int64_t gated_elements() const { return gated ? shape.batch * packed_elements() : 0; }
+  template <class T>
+  void gate_weights(const ConvOperands<T>& operands, T* weights) const;
 };
 
 /// The least distance of so many elements from which a tile's elements, that far apart, are in different sets

@@ -8,6 +8,20 @@
 namespace pleat {
 namespace {
 
+void check_gate(const ops::ConvChannelsLast& attributes, const InputTypes& in) {
+  if (attributes.groups != 1 || attributes.planar || attributes.trains || attributes.normalizes) {
+    fail("conv: only a constant weight of one group can take a gate");
+  }
+  Shape needed = in[0]->shape;
+  needed[1] = needed[2] = 1;
+  Shape one = needed;
+  one[0] = 1;
+  const ValueType* gate = in.size() > 4 ? in[4] : nullptr;
+  if (gate == nullptr || (gate->shape != needed && gate->shape != one)) {
+    fail("conv: needs a gate of ", needed.str(), ", got ", gate ? gate->shape.str() : "none");
+  }
+}
+
 struct ConvChannelsLastOp {
   using Attributes = ops::ConvChannelsLast;
   static constexpr std::string_view name = "conv_channels_last";
@@ -22,6 +36,7 @@ struct ConvChannelsLastOp {
     if (in.size() > 3 && in[3] != nullptr && in[3]->shape != y) {
       fail("conv: needs a residual of ", y.str(), ", got ", in[3]->shape.str());
     }
+    if (attributes.gated) check_gate(attributes, in);
     if (attributes.global_average) y[1] = y[2] = 1;
     if (attributes.moments) return {{in[0]->dtype, y}, {in[0]->dtype, {kMomentRows, y[3]}}};
     return {{in[0]->dtype, y}};
@@ -75,10 +90,16 @@ struct ConvChannelsLastOp {
       auto* const memory = reinterpret_cast<double*>(context.template workspace<std::byte>() + used);
       moments.emplace(context.kernels, context.out(0), moment_parts(chosen), weight[0], memory);
     }
-    const ConvOperands<T> operands = {context.in(0),  packed,
-                                      context.in(2),  context.in(3),
-                                      context.out(0), attributes.epilogue,
-                                      &load,          moments ? &*moments : nullptr};
+    const ConvOperands<T> operands = {context.in(0),
+                                      packed,
+                                      context.in(2),
+                                      context.in(3),
+                                      context.out(0),
+                                      attributes.epilogue,
+                                      &load,
+                                      moments ? &*moments : nullptr,
+                                      attributes.gated ? context.in(4) : nullptr,
+                                      attributes.gated ? context.in_shape(4)[0] : 0};
     std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
     if (moments) moments->join(context.out(1));
   }

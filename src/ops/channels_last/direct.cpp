@@ -23,7 +23,8 @@ DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attr
       nr(panel),
       planar(attributes.planar),
       global_average(attributes.global_average),
-      normalizes(attributes.normalizes.has_value()) {
+      normalizes(attributes.normalizes.has_value()),
+      gated(attributes.gated) {
   const ops::Window& w = shape.window;
   const int64_t channels = shape.groups * shape.in_channels;
   copied = planar || is_padded(w);
@@ -64,15 +65,16 @@ int64_t DirectConv::packed_elements() const {
   return shape.groups * round_up(columns(), nr) * taps * depth;
 }
 
-// Shared: offsets of the taps, then those of averaged outputs, then the copies made beforehand and the bands'
-// sums. A worker's: places of a task's pixels, then its own copy or normalized block, then the outputs that
-// it averages.
+// Shared: offsets of the taps, then those of averaged outputs, then the copies made beforehand, gated weights
+// and the bands' sums. A worker's: places of a task's pixels, then its own copy or normalized block, then the
+// outputs that it averages.
 Workspace DirectConv::workspace(size_t element) const {
   const auto bytes = [&](int64_t offsets, int64_t elements) {
     return static_cast<size_t>(round_up(offsets, 8)) * sizeof(int64_t) +
            static_cast<size_t>(elements) * element;
   };
-  const int64_t images = copied_images(), band = copied_band(), pixels = band_rows * shape.out[1];
+  const int64_t images = copied_images() + gated_elements(), band = copied_band(),
+                pixels = band_rows * shape.out[1];
   if (!global_average) return {bytes(taps, images), bytes(pixels, band)};
   const int64_t sums = shape.batch * bands() * shape.groups * columns();
   return {bytes(taps + std::max(pixels, bands()), images + sums),
@@ -109,6 +111,21 @@ void DirectConv::pack(const kernels::KernelTable<T>& kernels, const FilterView<T
   });
 }
 
+// One panel of packed weights for each panel, tap and gate.
+template <class T>
+void DirectConv::gate_weights(const ConvOperands<T>& o, T* weights) const {
+  const int64_t inputs = shape.in_channels, panels = packed_elements() / (inputs * nr);
+  parallel_for(o.gates * panels, grain_for(inputs * nr / 4), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T *from = o.packed + i % panels * inputs * nr, *gate = o.gate + i / panels * inputs;
+      T* to = weights + i * inputs * nr;
+      for (int64_t l = 0; l < inputs; ++l, from += nr, to += nr) {
+        for (int64_t j = 0; j < nr; ++j) to[j] = from[j] * gate[l];
+      }
+    }
+  });
+}
+
 template <class T>
 void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
   const ops::Window& w = shape.window;
@@ -122,7 +139,9 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
   auto* const averaged = offsets + taps;  // offsets of what is averaged
   const int64_t most_averaged = global_average ? std::max(band_pixels, bands()) : 0;
   auto* const copies = reinterpret_cast<T*>(offsets + round_up(taps + most_averaged, 8));
-  T* const sums = copies + copied_images();
+  T* const gated_weights = copies + copied_images();
+  T* const sums = gated_weights + gated_elements();
+  if (gated) gate_weights(o, gated_weights);
   const RowTaps window = row_taps(shape, row_stride);
   for (int64_t t = 0; t < taps; ++t) offsets[t] = window.offset(t);
   if (copies_beforehand()) {
@@ -162,6 +181,7 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
           const int64_t first = (image * shape.out[0] + first_row) * shape.out[1];
           const int64_t channel = group * columns() + column;
           const int64_t block = std::min(block_columns, columns() - column);
+          const T* const weights = gated ? gated_weights + image % o.gates * packed_elements() : o.packed;
           if (o.moments != nullptr) o.moments->begin(image_band, channel, block);
           for (int64_t p = 0; p < count; p += block_pixels) {
             const kernels::Epilogue<T> e =
@@ -176,7 +196,7 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
                  .x = normalizes ? band : x + group * shape.in_channels,
                  .pixels = normalizes ? pixels : pixels + p,
                  .offsets = offsets,
-                 .weights = o.packed + (group * round_up(columns(), nr) + column) * taps * depth,
+                 .weights = weights + (group * round_up(columns(), nr) + column) * taps * depth,
                  .y = global_average ? results : o.y + (first + p) * outputs + channel,
                  .y_stride = global_average ? block_columns : outputs,
                  .epilogue = &e,
