@@ -121,12 +121,13 @@ struct BatchNormOp {
       double mean, var, r = 1, d = 0;
       if (from_batch) {
         const double n = static_cast<double>(layout.values_per_channel());
+        const auto partials_of_channel = [&](const auto& body) {
+          layout.for_each_partial(c, [&](int64_t i, int64_t count) {
+            body(count, Moments{means[i], m2s[i]});
+          });
+        };
         const Moments made = moments != nullptr ? read_moments(moments, layout.channels(), c)
-                                                : join_moments([&](const auto& body) {
-                                                    layout.for_each_partial(c, [&](int64_t i, int64_t count) {
-                                                      body(count, Moments{means[i], m2s[i]});
-                                                    });
-                                                  });
+                                                : join_moments(partials_of_channel);
         mean = made.mean;
         var = made.m2 / n;
         if (attributes.renorm) {

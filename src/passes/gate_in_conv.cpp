@@ -2,6 +2,9 @@
 //   Before: y = conv(mul(x, gate), weight)    After: y = conv(x, weight, gate)
 // For convolutions of single pixels whose weight is smaller than x: a gated weight is made for each image.
 
+#include <array>
+#include <optional>
+
 #include "graph/edit.hpp"
 #include "passes/pass.hpp"
 

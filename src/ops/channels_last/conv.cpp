@@ -90,16 +90,16 @@ struct ConvChannelsLastOp {
       auto* const memory = reinterpret_cast<double*>(context.template workspace<std::byte>() + used);
       moments.emplace(context.kernels, context.out(0), moment_parts(chosen), weight[0], memory);
     }
-    const ConvOperands<T> operands = {context.in(0),
-                                      packed,
-                                      context.in(2),
-                                      context.in(3),
-                                      context.out(0),
-                                      attributes.epilogue,
-                                      &load,
-                                      moments ? &*moments : nullptr,
-                                      attributes.gated ? context.in(4) : nullptr,
-                                      attributes.gated ? context.in_shape(4)[0] : 0};
+    const ConvOperands<T> operands = {.x = context.in(0),
+                                      .packed = packed,
+                                      .bias = context.in(2),
+                                      .residual = context.in(3),
+                                      .y = context.out(0),
+                                      .epilogue = attributes.epilogue,
+                                      .load = &load,
+                                      .moments = moments ? &*moments : nullptr,
+                                      .gate = attributes.gated ? context.in(4) : nullptr,
+                                      .gates = attributes.gated ? context.in_shape(4)[0] : 0};
     std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
     if (moments) moments->join(context.out(1));
   }
