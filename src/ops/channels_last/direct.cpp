@@ -111,10 +111,11 @@ void DirectConv::pack(const kernels::KernelTable<T>& kernels, const FilterView<T
   });
 }
 
-// One panel of packed weights for each panel, tap and gate.
+// The packed weights once for each gate: an input's `nr` weights are multiplied by what its channel of x
+// would be.
 template <class T>
 void DirectConv::gate_weights(const ConvOperands<T>& o, T* weights) const {
-  const int64_t inputs = shape.in_channels, panels = packed_elements() / (inputs * nr);
+  const int64_t inputs = shape.in_channels, panels = divide_up(columns(), nr) * shape.kernel_size();
   parallel_for(o.gates * panels, grain_for(inputs * nr / 4), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const T *from = o.packed + i % panels * inputs * nr, *gate = o.gate + i / panels * inputs;
