@@ -515,8 +515,10 @@ using AnyOp = std::variant<
     SoftmaxGradient, CrossEntropy, CrossEntropyGradient, MeanSquaredError, MeanSquaredErrorGradient, Fill,
     ClipGradNorm, SgdUpdate, AdamUpdate>;
 
+class Attributes;
 template <class Op>
-concept AnOp = std::is_constructible_v<AnyOp, std::in_place_type_t<Op>, Op>;
+concept AnOp =
+    !std::is_same_v<Op, Attributes> && std::is_constructible_v<AnyOp, std::in_place_type_t<Op>, Op>;
 
 /// One op's attributes. Made, copied, moved and destroyed in one place: a variant this wide is much code.
 class Attributes : public AnyOp {
