@@ -524,7 +524,7 @@ concept AnOp =
 class Attributes : public AnyOp {
  public:
   template <AnOp Op>
-  [[gnu::noinline]] Attributes(Op op);
+  Attributes(Op op);
   Attributes(const Attributes&);
   Attributes(Attributes&&) noexcept;
   Attributes& operator=(const Attributes&);

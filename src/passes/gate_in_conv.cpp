@@ -35,12 +35,9 @@ std::optional<Gated> gated(const GraphData& graph, const Node& node) {
 
 bool can_take_gate(const GraphData& graph, const Node& node, ValueId x) {
   const auto* conv = std::get_if<ops::ConvChannelsLast>(&node.attributes);
-  if (conv == nullptr || conv->groups != 1 || conv->planar || conv->trains || conv->gated ||
-      conv->window.kernel != std::array<int64_t, 2>{1, 1}) {
+  if (conv == nullptr || node.inputs[0] != x || conv->groups != 1 || conv->planar || conv->trains ||
+      conv->gated || conv->window.kernel != std::array<int64_t, 2>{1, 1}) {
     return false;
-  }
-  for (size_t i = 1; i < node.inputs.size(); ++i) {
-    if (node.inputs[i] == x) return false;
   }
   const Shape &image = graph.value(x).type.shape, &weight = graph.value(node.inputs[1]).type.shape;
   return image[1] != kDynamic && image[2] != kDynamic && weight[0] <= image[1] * image[2];
@@ -52,7 +49,7 @@ void run(GraphData& graph, PassContext&) {
     if (!found) continue;
     const ValueId product = node.outputs[0];
     const std::vector<NodeId> readers = users(graph, product);
-    if (readers.size() != 1 || is_output(graph, product)) continue;
+    if (readers.empty() || !only_user_is(graph, product, readers[0])) continue;
     Node& reader = graph.node(readers[0]);
     if (!can_take_gate(graph, reader, product)) continue;
     std::get<ops::ConvChannelsLast>(reader.attributes).gated = true;

@@ -31,19 +31,25 @@ PLEAT_INLINE void transform_tile(const Transform& transform, const Read& read, c
   });
 }
 
-// Inner: the whole tile is inside the image.
-template <int M, bool Inner>
-PLEAT_INLINE void winograd_input_tile(const WinogradInput<float>& tile) {
-  constexpr int n = Winograd<M>::kTile;
+/// A tile of an image: what lies outside the rows and columns is zero and not read.
+struct TilePixels {
+  const float* x;
+  int64_t row_stride, pixel_stride;
+  int64_t row_begin, row_end, column_begin, column_end;
+};
+
+// out[e*out_stride + c]: element e of the tile, To x To, from From x From pixels. Inner: all are inside.
+template <int From, int To, bool Inner, class Transform>
+PLEAT_INLINE void transform_pixels(const TilePixels& tile, int64_t channels, float* const out,
+                                   const int64_t out_stride, const Transform& transform) {
   const float* const x = tile.x;
-  float* const out = tile.out;
-  const int64_t row_stride = tile.row_stride, pixel_stride = tile.pixel_stride, out_stride = tile.out_stride;
+  const int64_t row_stride = tile.row_stride, pixel_stride = tile.pixel_stride;
   const int64_t row_begin = tile.row_begin, row_end = tile.row_end;
   const int64_t column_begin = tile.column_begin, column_end = tile.column_end;
-  for_channels(tile.channels, [=](int64_t c, const auto& load, const auto& store) PLEAT_LAMBDA_INLINE {
+  for_channels(channels, [=](int64_t c, const auto& load, const auto& store) PLEAT_LAMBDA_INLINE {
     float* to = out + c;
-    transform_tile<n, n>(
-        [](Vec* line) PLEAT_LAMBDA_INLINE { Winograd<M>::template input<float>(line); },
+    transform_tile<From, To>(
+        transform,
         [=](auto r, auto q) PLEAT_LAMBDA_INLINE {
           const bool inside = Inner || (r >= row_begin && r < row_end && q >= column_begin && q < column_end);
           return inside ? load(x + r * row_stride + q * pixel_stride + c) : Vec(0.0f);
@@ -53,6 +59,14 @@ PLEAT_INLINE void winograd_input_tile(const WinogradInput<float>& tile) {
           to += out_stride;
         });
   });
+}
+template <int From, int To, class Transform>
+PLEAT_INLINE void transform_pixels(const TilePixels& tile, int64_t channels, float* out, int64_t out_stride,
+                                   const Transform& transform) {
+  const bool inner =
+      tile.row_begin <= 0 && tile.row_end >= From && tile.column_begin <= 0 && tile.column_end >= From;
+  inner ? transform_pixels<From, To, true>(tile, channels, out, out_stride, transform)
+        : transform_pixels<From, To, false>(tile, channels, out, out_stride, transform);
 }
 
 // Full: the image has all M x M outputs.
@@ -80,35 +94,12 @@ PLEAT_INLINE void winograd_output_tile(const WinogradOutput<float> tile, const E
   }
 }
 
-// Full: dy has all M x M values.
-template <int M, bool Full>
-PLEAT_INLINE void winograd_output_gradient_tile(const WinogradOutputGradient<float>& tile) {
-  constexpr int n = Winograd<M>::kTile;
-  const float* const dy = tile.dy;
-  float* const out = tile.out;
-  const int64_t row_stride = tile.row_stride, pixel_stride = tile.pixel_stride, out_stride = tile.out_stride;
-  const int64_t rows = tile.rows, columns = tile.columns;
-  for_channels(tile.channels, [=](int64_t c, const auto& load, const auto& store) PLEAT_LAMBDA_INLINE {
-    float* to = out + c;
-    transform_tile<M, n>([](Vec* line)
-                             PLEAT_LAMBDA_INLINE { Winograd<M>::template output_gradient<float>(line); },
-                         [=](auto r, auto q) PLEAT_LAMBDA_INLINE {
-                           const bool inside = Full || (r < rows && q < columns);
-                           return inside ? load(dy + r * row_stride + q * pixel_stride + c) : Vec(0.0f);
-                         },
-                         [=, &to](auto, auto, Vec element) PLEAT_LAMBDA_INLINE {
-                           store(to, element);
-                           to += out_stride;
-                         });
-  });
-}
-
 template <int M>
-PLEAT_INLINE void winograd_input_of(const WinogradInput<float>& tile) {
+PLEAT_INLINE void winograd_input_of(const WinogradInput<float>& t) {
   constexpr int n = Winograd<M>::kTile;
-  const bool inner =
-      tile.row_begin <= 0 && tile.row_end >= n && tile.column_begin <= 0 && tile.column_end >= n;
-  inner ? winograd_input_tile<M, true>(tile) : winograd_input_tile<M, false>(tile);
+  transform_pixels<n, n>(
+      {t.x, t.row_stride, t.pixel_stride, t.row_begin, t.row_end, t.column_begin, t.column_end}, t.channels,
+      t.out, t.out_stride, [](Vec* line) PLEAT_LAMBDA_INLINE { Winograd<M>::template input<float>(line); });
 }
 inline void winograd_input(const WinogradInput<float>& tile) {
   tile.m == 2 ? winograd_input_of<2>(tile) : winograd_input_of<4>(tile);
@@ -125,9 +116,10 @@ inline void winograd_output(const WinogradOutput<float>& tile) {
 }
 
 template <int M>
-PLEAT_INLINE void winograd_output_gradient_of(const WinogradOutputGradient<float>& tile) {
-  const bool full = tile.rows == M && tile.columns == M;
-  full ? winograd_output_gradient_tile<M, true>(tile) : winograd_output_gradient_tile<M, false>(tile);
+PLEAT_INLINE void winograd_output_gradient_of(const WinogradOutputGradient<float>& t) {
+  transform_pixels<M, Winograd<M>::kTile>(
+      {t.dy, t.row_stride, t.pixel_stride, 0, t.rows, 0, t.columns}, t.channels, t.out, t.out_stride,
+      [](Vec* line) PLEAT_LAMBDA_INLINE { Winograd<M>::template output_gradient<float>(line); });
 }
 inline void winograd_output_gradient(const WinogradOutputGradient<float>& tile) {
   tile.m == 2 ? winograd_output_gradient_of<2>(tile) : winograd_output_gradient_of<4>(tile);
