@@ -234,30 +234,33 @@ TEST_CASE("channels_last.winograd: transforms of every part of a tile against th
           const auto below = [&](int64_t limit) {
             return static_cast<int64_t>(random.below(static_cast<uint64_t>(limit)));
           };
+          const int64_t tiles = 1 + below(3), wide = (tiles - 1) * m;  // columns of all but the first
           const int64_t row_begin = below(2), column_begin = below(2);
-          const int64_t row_end = n - below(3), column_end = n - below(3);
-          const int64_t pixel = channels + 1, row = n * pixel, stride = channels + 2;
+          const int64_t row_end = n - below(3), column_end = wide + n - below(3);
+          const int64_t pixel = channels + 1, row = (wide + n) * pixel;
+          const int64_t tile = channels + 2, stride = tiles * tile;
           const auto x = uniform(random, n * row);
           const auto wide_x = widen(x);
           Guarded<float> v(n * n * stride);
           std::vector<double> wide_v(static_cast<size_t>(n * n * stride), Guarded<float>::kUnwritten);
-          table.channels_last.winograd_input({m, channels, x.data(), row, pixel, row_begin, row_end,
-                                              column_begin, column_end, v.data(), stride});
-          exact.channels_last.winograd_input({m, channels, wide_x.data(), row, pixel, row_begin, row_end,
-                                              column_begin, column_end, wide_v.data(), stride});
+          table.channels_last.winograd_input({m, tiles, channels, x.data(), row, pixel, row_begin, row_end,
+                                              column_begin, column_end, v.data(), stride, tile});
+          exact.channels_last.winograd_input({m, tiles, channels, wide_x.data(), row, pixel, row_begin,
+                                              row_end, column_begin, column_end, wide_v.data(), stride,
+                                              tile});
           CHECK(v.intact());
           CHECK(max_error(v.values(), wide_v) < 1e-6);
 
-          const int64_t rows = 1 + below(m), columns = 1 + below(m);
-          const Epilogues e(random, m * m, channels, pixel);
+          const int64_t rows = 1 + below(m), columns = wide + 1 + below(m), y_row = (wide + m) * pixel;
+          const Epilogues e(random, m * (wide + m), channels, pixel);
           const auto products = uniform(random, n * n * stride);
           const auto wide_products = widen(products);
-          Guarded<float> y(m * m * pixel);
-          std::vector<double> expected(static_cast<size_t>(m * m * pixel), Guarded<float>::kUnwritten);
-          table.channels_last.winograd_output(
-              {m, channels, products.data(), stride, y.data(), m * pixel, pixel, rows, columns, &e.narrow});
-          exact.channels_last.winograd_output({m, channels, wide_products.data(), stride, expected.data(),
-                                               m * pixel, pixel, rows, columns, &e.wide});
+          Guarded<float> y(m * y_row);
+          std::vector<double> expected(static_cast<size_t>(m * y_row), Guarded<float>::kUnwritten);
+          table.channels_last.winograd_output({m, tiles, channels, products.data(), stride, tile, y.data(),
+                                               y_row, pixel, rows, columns, &e.narrow});
+          exact.channels_last.winograd_output({m, tiles, channels, wide_products.data(), stride, tile,
+                                               expected.data(), y_row, pixel, rows, columns, &e.wide});
           CHECK(y.intact());
           CHECK(max_error(y.values(), expected) < 1e-6);
         }
@@ -398,15 +401,16 @@ TEST_CASE("channels_last.winograd: filters, and the gradients of the transforms,
         filter(fast.winograd_filter, exact.channels_last.winograd_filter, 9, n * n);
         filter(fast.winograd_filter_gradient, exact.channels_last.winograd_filter_gradient, n * n, 9);
         for (int64_t rows = 1; rows <= m; ++rows) {
-          const int64_t columns = 1 + static_cast<int64_t>(random.below(static_cast<uint64_t>(m)));
-          const auto dy = uniform(random, m * m * stride);
+          const int64_t columns = m + 1 + static_cast<int64_t>(random.below(static_cast<uint64_t>(m)));
+          const auto dy = uniform(random, m * 2 * m * stride);  // two tiles of it
           const auto wide_dy = widen(dy);
-          Guarded<float> out(n * n * stride);
-          std::vector<double> expected(static_cast<size_t>(n * n * stride), Guarded<float>::kUnwritten);
-          fast.winograd_output_gradient(
-              {m, channels, dy.data(), m * stride, stride, rows, columns, out.data(), stride});
-          exact.channels_last.winograd_output_gradient(
-              {m, channels, wide_dy.data(), m * stride, stride, rows, columns, expected.data(), stride});
+          Guarded<float> out(n * n * 2 * stride);
+          std::vector<double> expected(static_cast<size_t>(n * n * 2 * stride), Guarded<float>::kUnwritten);
+          fast.winograd_output_gradient({m, 2, channels, dy.data(), 2 * m * stride, stride, rows, columns,
+                                         out.data(), 2 * stride, stride});
+          exact.channels_last.winograd_output_gradient({m, 2, channels, wide_dy.data(), 2 * m * stride,
+                                                        stride, rows, columns, expected.data(), 2 * stride,
+                                                        stride});
           CHECK(out.intact());
           CHECK(max_error(out.values(), expected) < 1e-6);
         }

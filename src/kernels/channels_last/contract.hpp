@@ -95,25 +95,27 @@ struct PixelPanels {
 };
 
 /// Winograd's minimal filtering F(m x m, 3 x 3) for m = 2 or 4 (Lavin & Gray 2016, "Fast Algorithms for
-/// Convolutional Neural Networks"): a tile of m x m outputs is transformed from (m+2) x (m+2) products.
-/// What lies outside the rows [row_begin, row_end) and columns [column_begin, column_end) of an input tile is
-/// zero and not read: out[e*out_stride + c] is element e of the transformed tile.
+/// Convolutional Neural Networks"): a tile of m x m outputs is transformed from (m+2) x (m+2) products. Here
+/// and below `tiles` are neighbours in a row of tiles, each m pixels on; their other fields are the first
+/// tile's. What lies outside the rows [row_begin, row_end) and columns [column_begin, column_end) of an input
+/// tile is zero and not read: out[t*tile_stride + e*out_stride + c] is element e of tile t, transformed.
 template <class T>
 struct WinogradInput {
-  int64_t m, channels;
+  int64_t m, tiles, channels;
   const T* x;
   int64_t row_stride, pixel_stride;
   int64_t row_begin, row_end, column_begin, column_end;
   T* out;
-  int64_t out_stride;
+  int64_t out_stride, tile_stride;
 };
-/// y[r*row_stride + q*pixel_stride + c], r < rows <= m, q < columns <= m, from in[e*in_stride + c]; the
-/// residual has y's strides.
+/// y[r*row_stride + q*pixel_stride + c], r < rows <= m, q < columns, from in[t*tile_stride + e*in_stride +
+/// c]; the residual has y's strides. `columns` are those of all tiles, the last of which may be narrower than
+/// m.
 template <class T>
 struct WinogradOutput {
-  int64_t m, channels;
+  int64_t m, tiles, channels;
   const T* in;
-  int64_t in_stride;
+  int64_t in_stride, tile_stride;
   T* y;
   int64_t row_stride, pixel_stride;
   int64_t rows, columns;
@@ -129,15 +131,16 @@ struct WinogradFilter {
   T* to;
   int64_t to_stride;
 };
-/// The gradient of WinogradOutput without an epilogue: out[e*out_stride + c] from dy, zero outside of it.
+/// The gradient of WinogradOutput without an epilogue: out[t*tile_stride + e*out_stride + c] from dy, zero
+/// outside of it.
 template <class T>
 struct WinogradOutputGradient {
-  int64_t m, channels;
+  int64_t m, tiles, channels;
   const T* dy;
   int64_t row_stride, pixel_stride;
   int64_t rows, columns;
   T* out;
-  int64_t out_stride;
+  int64_t out_stride, tile_stride;
 };
 
 template <class T>

@@ -96,7 +96,7 @@ void winograd_input_tile(const WinogradInput<T>& tile) {
 }
 
 template <int M, class T>
-void winograd_output_tile(const WinogradOutput<T>& tile) {
+void winograd_output_tile(const WinogradOutput<T>& tile, const Epilogue<T>& epilogue) {
   using W = Winograd<M>;
   for (int64_t c = 0; c < tile.channels; ++c) {
     T m[W::kTile][W::kTile], column[W::kTile];
@@ -109,7 +109,7 @@ void winograd_output_tile(const WinogradOutput<T>& tile) {
       W::template output<T>(column);
       for (int64_t r = 0; r < tile.rows; ++r) {
         const int64_t at = r * tile.row_stride + q * tile.pixel_stride;
-        Epilogue<T> e = *tile.epilogue;
+        Epilogue<T> e = epilogue;
         if (e.residual != nullptr) e.residual += at;
         tile.y[at + c] = gemm_finish(column[r], 0, c, &e);
       }
@@ -118,12 +118,12 @@ void winograd_output_tile(const WinogradOutput<T>& tile) {
 }
 
 template <class T>
-void winograd_input(const WinogradInput<T>& tile) {
-  tile.m == 2 ? winograd_input_tile<2>(tile) : winograd_input_tile<4>(tile);
+void winograd_input(const WinogradInput<T>& t) {
+  t.m == 2 ? for_tiles<2>(t, winograd_input_tile<2, T>) : for_tiles<4>(t, winograd_input_tile<4, T>);
 }
 template <class T>
-void winograd_output(const WinogradOutput<T>& tile) {
-  tile.m == 2 ? winograd_output_tile<2>(tile) : winograd_output_tile<4>(tile);
+void winograd_output(const WinogradOutput<T>& t) {
+  t.m == 2 ? for_tiles<2>(t, winograd_output_tile<2, T>) : for_tiles<4>(t, winograd_output_tile<4, T>);
 }
 
 template <int M, class T>
@@ -174,8 +174,9 @@ void winograd_output_gradient_tile(const WinogradOutputGradient<T>& tile) {
   }
 }
 template <class T>
-void winograd_output_gradient(const WinogradOutputGradient<T>& tile) {
-  tile.m == 2 ? winograd_output_gradient_tile<2>(tile) : winograd_output_gradient_tile<4>(tile);
+void winograd_output_gradient(const WinogradOutputGradient<T>& t) {
+  t.m == 2 ? for_tiles<2>(t, winograd_output_gradient_tile<2, T>)
+           : for_tiles<4>(t, winograd_output_gradient_tile<4, T>);
 }
 
 template <class T>

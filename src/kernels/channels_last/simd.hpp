@@ -28,10 +28,11 @@ void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float
     unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = Vec(0.0f); });
   });
   const int64_t panel = p.taps * p.depth * kGemmColumns;
+  const float* x[Rows];
+  unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE { x[i] = p.x + pixels[i]; });
   for (int64_t t = 0; t < p.taps; ++t) {
-    const float* x[Rows];
-    unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE { x[i] = p.x + pixels[i] + p.offsets[t]; });
-    for (int64_t l = 0; l < p.depth; ++l, w += kGemmColumns) {
+    const int64_t end = p.offsets[t] + p.depth;
+    for (int64_t l = p.offsets[t]; l < end; ++l, w += kGemmColumns) {
       __builtin_prefetch(ahead.next, 0, 2);
       ahead.next += ahead.step;
       Vec row[Vecs];
@@ -90,18 +91,15 @@ PLEAT_INLINE void prefetch_residual(const TapProduct<float>& p, int64_t i, int64
 template <int Rows, int Vecs>
 PLEAT_INLINE void product_columns(const TapProduct<float>& p, const TileOutput& out, bool activate, int64_t j,
                                   int64_t columns) {
-  // Tiles of almost equal height, the first `taller` of one row more: a last one of few rows would wait for
-  // its sums.
-  const int64_t tiles = (p.rows + Rows - 1) / Rows;
-  const int64_t height = p.rows / tiles, taller = p.rows % tiles;
+  const RowTiles tiles(p.rows, Rows);
   const int64_t depth = p.taps * p.depth, panel = depth * kGemmColumns;
   // The next panel comes from memory while tiles pass by this one, a part of it during each of the first.
-  const int64_t ahead = panel > kPanelAhead ? 0 : tiles < kTilesAhead ? tiles : kTilesAhead;
+  const int64_t ahead = panel > kPanelAhead ? 0 : tiles.count < kTilesAhead ? tiles.count : kTilesAhead;
   const int64_t step = ahead > 0 ? (kGemmColumns + ahead - 1) / ahead : 0;
   const float* w = p.weights + j * depth;
   TileOutput tile_out = at(out, 0, j);
-  for (int64_t tile = 0, i = 0, activated = 0; tile < tiles; ++tile) {
-    const int64_t end = i + height + (tile < taller ? 1 : 0);
+  for (int64_t tile = 0, i = 0, activated = 0; tile < tiles.count; ++tile) {
+    const int64_t end = i + tiles.rows(tile);
     const auto kernel = product_kernel<Vecs>(end - i, std::make_integer_sequence<int, Rows>());
     if (out.residual != nullptr) prefetch_residual(p, end, j);
     const Ahead next = tile < ahead ? Ahead{w + panel + tile * depth * step, step} : Ahead{w, 0};

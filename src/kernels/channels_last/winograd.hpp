@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/channels_last/contract.hpp"
+
 namespace pleat::kernels {
 namespace {
 
@@ -133,6 +135,44 @@ template <int M, class T, class V>
     for (int i = 0; i < n; ++i) column[i] = half[i][q];
     winograd_filter_gradient_line<M, T>(column, made);
     for (int r = 0; r < 3; ++r) w[r][q] = made[r];
+  }
+}
+
+// ---- Neighbouring tiles
+
+/// body(tile) for each of them, its fields the tile's own; body(tile, epilogue) for outputs.
+template <int M, class T, class Body>
+[[gnu::always_inline]] inline void for_tiles(WinogradInput<T> tile, const Body& body) {
+  for (int64_t i = 0; i < tile.tiles; ++i) {
+    body(tile);
+    tile.x += M * tile.pixel_stride;
+    tile.column_begin -= M;
+    tile.column_end -= M;
+    tile.out += tile.tile_stride;
+  }
+}
+template <int M, class T, class Body>
+[[gnu::always_inline]] inline void for_tiles(WinogradOutput<T> tile, const Body& body) {
+  const int64_t step = M * tile.pixel_stride, columns = tile.columns;
+  Epilogue<T> epilogue = *tile.epilogue;
+  for (int64_t i = 0; i < tile.tiles; ++i) {
+    const int64_t left = columns - i * M;
+    tile.columns = left < M ? left : M;
+    body(tile, epilogue);
+    tile.in += tile.tile_stride;
+    tile.y += step;
+    if (epilogue.residual != nullptr) epilogue.residual += step;
+  }
+}
+template <int M, class T, class Body>
+[[gnu::always_inline]] inline void for_tiles(WinogradOutputGradient<T> tile, const Body& body) {
+  const int64_t columns = tile.columns;
+  for (int64_t i = 0; i < tile.tiles; ++i) {
+    const int64_t left = columns - i * M;
+    tile.columns = left < M ? left : M;
+    body(tile);
+    tile.dy += M * tile.pixel_stride;
+    tile.out += tile.tile_stride;
   }
 }
 

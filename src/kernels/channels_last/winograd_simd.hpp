@@ -69,6 +69,20 @@ PLEAT_INLINE void transform_pixels(const TilePixels& tile, int64_t channels, flo
         : transform_pixels<From, To, false>(tile, channels, out, out_stride, transform);
 }
 
+/// Asks for M x M pixels from `next` on, of the tile below, to read or to write them: rows that come from
+/// memory are passed a few pixels at a time, which hardware does not foresee.
+template <int M, bool Write>
+PLEAT_INLINE void prefetch_tile(const float* next, int64_t row_stride, int64_t pixel_stride,
+                                int64_t channels) {
+  constexpr int64_t line = 64 / sizeof(float);
+  for (int64_t r = 0; r < M; ++r) {
+    for (int64_t q = 0; q < M; ++q) {
+      const float* pixel = next + r * row_stride + q * pixel_stride;
+      for (int64_t c = 0; c < channels; c += line) __builtin_prefetch(pixel + c, Write);
+    }
+  }
+}
+
 // Full: the image has all M x M outputs.
 template <int M, bool Full>
 PLEAT_INLINE void winograd_output_tile(const WinogradOutput<float> tile, const Epilogue<float> e) {
@@ -95,34 +109,42 @@ PLEAT_INLINE void winograd_output_tile(const WinogradOutput<float> tile, const E
 }
 
 template <int M>
-PLEAT_INLINE void winograd_input_of(const WinogradInput<float>& t) {
+PLEAT_INLINE void winograd_input_of(const WinogradInput<float>& tiles) {
   constexpr int n = Winograd<M>::kTile;
-  transform_pixels<n, n>(
-      {t.x, t.row_stride, t.pixel_stride, t.row_begin, t.row_end, t.column_begin, t.column_end}, t.channels,
-      t.out, t.out_stride, [](Vec* line) PLEAT_LAMBDA_INLINE { Winograd<M>::template input<float>(line); });
+  for_tiles<M>(tiles, [](const WinogradInput<float>& t) PLEAT_LAMBDA_INLINE {
+    prefetch_tile<M, false>(t.x + n * t.row_stride + t.pixel_stride, t.row_stride, t.pixel_stride,
+                            t.channels);
+    transform_pixels<n, n>(
+        {t.x, t.row_stride, t.pixel_stride, t.row_begin, t.row_end, t.column_begin, t.column_end}, t.channels,
+        t.out, t.out_stride, [](Vec* line) PLEAT_LAMBDA_INLINE { Winograd<M>::template input<float>(line); });
+  });
 }
-inline void winograd_input(const WinogradInput<float>& tile) {
-  tile.m == 2 ? winograd_input_of<2>(tile) : winograd_input_of<4>(tile);
-}
-
-template <int M>
-PLEAT_INLINE void winograd_output_of(const WinogradOutput<float>& tile) {
-  const bool full = tile.rows == M && tile.columns == M;
-  full ? winograd_output_tile<M, true>(tile, *tile.epilogue)
-       : winograd_output_tile<M, false>(tile, *tile.epilogue);
-}
-inline void winograd_output(const WinogradOutput<float>& tile) {
-  tile.m == 2 ? winograd_output_of<2>(tile) : winograd_output_of<4>(tile);
+inline void winograd_input(const WinogradInput<float>& tiles) {
+  tiles.m == 2 ? winograd_input_of<2>(tiles) : winograd_input_of<4>(tiles);
 }
 
 template <int M>
-PLEAT_INLINE void winograd_output_gradient_of(const WinogradOutputGradient<float>& t) {
-  transform_pixels<M, Winograd<M>::kTile>(
-      {t.dy, t.row_stride, t.pixel_stride, 0, t.rows, 0, t.columns}, t.channels, t.out, t.out_stride,
-      [](Vec* line) PLEAT_LAMBDA_INLINE { Winograd<M>::template output_gradient<float>(line); });
+PLEAT_INLINE void winograd_output_of(const WinogradOutput<float>& tiles) {
+  for_tiles<M>(tiles, [](const WinogradOutput<float>& t, const Epilogue<float>& e) PLEAT_LAMBDA_INLINE {
+    prefetch_tile<M, true>(t.y + M * t.row_stride, t.row_stride, t.pixel_stride, t.channels);
+    t.rows == M&& t.columns == M ? winograd_output_tile<M, true>(t, e) : winograd_output_tile<M, false>(t, e);
+  });
 }
-inline void winograd_output_gradient(const WinogradOutputGradient<float>& tile) {
-  tile.m == 2 ? winograd_output_gradient_of<2>(tile) : winograd_output_gradient_of<4>(tile);
+inline void winograd_output(const WinogradOutput<float>& tiles) {
+  tiles.m == 2 ? winograd_output_of<2>(tiles) : winograd_output_of<4>(tiles);
+}
+
+template <int M>
+PLEAT_INLINE void winograd_output_gradient_of(const WinogradOutputGradient<float>& tiles) {
+  for_tiles<M>(tiles, [](const WinogradOutputGradient<float>& t) PLEAT_LAMBDA_INLINE {
+    prefetch_tile<M, false>(t.dy + M * t.row_stride, t.row_stride, t.pixel_stride, t.channels);
+    transform_pixels<M, Winograd<M>::kTile>(
+        {t.dy, t.row_stride, t.pixel_stride, 0, t.rows, 0, t.columns}, t.channels, t.out, t.out_stride,
+        [](Vec* line) PLEAT_LAMBDA_INLINE { Winograd<M>::template output_gradient<float>(line); });
+  });
+}
+inline void winograd_output_gradient(const WinogradOutputGradient<float>& tiles) {
+  tiles.m == 2 ? winograd_output_gradient_of<2>(tiles) : winograd_output_gradient_of<4>(tiles);
 }
 
 // ---- Filters

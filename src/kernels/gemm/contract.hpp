@@ -18,8 +18,8 @@ struct Epilogue {
   T alpha = 0;
 };
 
-/// Matrix products on packed panels. Packed A: [ceil(m/mr)][k][mr]; packed B: [ceil(n/nr)][k][nr];
-/// rows and columns past the edge are zeros in the packed form. They are fastest 64-byte aligned.
+/// Matrix products on packed panels. Packed A: [ceil(m/mr)][k][mr]; packed B: [ceil(n/nr)][k][nr]; rows and
+/// columns past the edge are packed as zeros, which nothing depends on. They are fastest 64-byte aligned.
 ///
 /// Each element's sum runs over l in order, whatever m and n are and whether A is packed: the same bits
 /// however C is cut into blocks. The epilogue is applied where it is not null.

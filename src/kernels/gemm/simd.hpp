@@ -265,6 +265,15 @@ PLEAT_INLINE TileKernel tile_kernel(int64_t rows, std::integer_sequence<int, I..
   return kernels[rows - 1];
 }
 
+/// Rows in as few tiles of at most `most` as there can be, of almost equal height, the first `taller` of one
+/// row more: a last one of few rows would wait for its sums.
+struct RowTiles {
+  int64_t count, height, taller;
+  PLEAT_INLINE RowTiles(int64_t rows, int64_t most)
+      : count((rows + most - 1) / most), height(rows / count), taller(rows % count) {}
+  PLEAT_INLINE int64_t rows(int64_t tile) const { return height + (tile < taller ? 1 : 0); }
+};
+
 // The last rows, fewer than kGemmRows.
 void multiply_last_rows(int64_t rows, int64_t n, TileInput in, const TileOutput& out) {
   constexpr std::make_integer_sequence<int, kGemmRows - 1> all_rows;
@@ -280,43 +289,54 @@ void multiply_last_rows(int64_t rows, int64_t n, TileInput in, const TileOutput&
   }
 }
 
-template <bool PackedA>
-PLEAT_INLINE void multiply_blocks(int64_t m, int64_t n, TileInput in, const TileOutput& out) {
+// A panel of B stays in the first cache while the rows of A pass by it.
+void gemm_multiply(int64_t m, int64_t n, int64_t k, const float* packed_a, const float* packed_b, float* c,
+                   int64_t c_stride, bool accumulate, const Epilogue<float>* epilogue) {
+  const TileOutput out = tile_output(c, c_stride, accumulate, epilogue);
+  TileInput in = {k, packed_a, 1, kGemmRows, packed_b, k * kGemmColumns};
   const int64_t whole = m / kGemmRows * kGemmRows;
-  const int64_t step = kGemmRows * (PackedA ? in.k : in.row_stride);
-  const float* a = in.a;
-  const float* b = in.b;
-  // A panel of B stays in the first cache while the panels of A pass by it.
   for (int64_t j = 0; j < n && whole > 0; j += kGemmColumns) {
-    in.a = a;
-    in.b = b + j * in.k;
+    in.a = packed_a;
+    in.b = packed_b + j * k;
     const int64_t columns = n - j < kGemmColumns ? n - j : kGemmColumns;
-    for (int64_t i = 0; i < whole; i += kGemmRows, in.a += step) {
+    for (int64_t i = 0; i < whole; i += kGemmRows, in.a += kGemmRows * k) {
       if (columns > kLanes) {
-        multiply_tile<kGemmRows, 2, PackedA>(in, at(out, i, j), columns);
+        multiply_tile<kGemmRows, 2, true>(in, at(out, i, j), columns);
       } else {
-        multiply_tile<kGemmRows, 1, PackedA>(in, at(out, i, j), columns);
+        multiply_tile<kGemmRows, 1, true>(in, at(out, i, j), columns);
       }
     }
   }
-  if (whole < m) {
-    in.a = a + whole / kGemmRows * step;
-    in.b = b;
-    multiply_last_rows(m - whole, n, in, at(out, whole, 0));
-  }
-}
-
-void gemm_multiply(int64_t m, int64_t n, int64_t k, const float* packed_a, const float* packed_b, float* c,
-                   int64_t c_stride, bool accumulate, const Epilogue<float>* epilogue) {
-  multiply_blocks<true>(m, n, {k, packed_a, 1, kGemmRows, packed_b, k * kGemmColumns},
-                        tile_output(c, c_stride, accumulate, epilogue));
+  if (whole == m) return;
+  in.a = packed_a + whole * k;
+  in.b = packed_b;
+  multiply_last_rows(m - whole, n, in, at(out, whole, 0));
 }
 
 void gemm_multiply_strided(int64_t m, int64_t n, int64_t k, const float* a, int64_t row_stride,
                            int64_t column_stride, const float* packed_b, float* c, int64_t c_stride,
                            bool accumulate, const Epilogue<float>* epilogue) {
-  multiply_blocks<false>(m, n, {k, a, row_stride, column_stride, packed_b, k * kGemmColumns},
-                         tile_output(c, c_stride, accumulate, epilogue));
+  constexpr std::make_integer_sequence<int, kGemmRows> all_rows;
+  const TileOutput out = tile_output(c, c_stride, accumulate, epilogue);
+  TileInput in = {k, a, row_stride, column_stride, packed_b, k * kGemmColumns};
+  if (m <= 3) {
+    if (m > 0) multiply_last_rows(m, n, in, out);
+    return;
+  }
+  const RowTiles tiles(m, kGemmRows);
+  for (int64_t j = 0; j < n; j += kGemmColumns, in.b += kGemmColumns * k) {
+    const int64_t columns = n - j < kGemmColumns ? n - j : kGemmColumns;
+    TileOutput tile_out = at(out, 0, j);
+    in.a = a;
+    for (int64_t tile = 0; tile < tiles.count; ++tile) {
+      const int64_t rows = tiles.rows(tile);
+      const TileKernel kernel =
+          columns > kLanes ? tile_kernel<2>(rows, all_rows) : tile_kernel<1>(rows, all_rows);
+      kernel(in, tile_out, columns);
+      in.a += rows * row_stride;
+      advance(tile_out, rows);
+    }
+  }
 }
 
 // ---- Few rows, nothing packed

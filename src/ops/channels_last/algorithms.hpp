@@ -84,18 +84,44 @@ inline int64_t winograd_stride(int64_t elements) {
   return (divide_up(elements, line) | 1) * line;
 }
 
+/// The outputs of a convolution in tiles of m x m: those of an image row by row, then the next image's.
+struct WinogradTiles {
+  ConvShape shape;
+  int64_t m;
+  int64_t tiles_y, tiles_x;  ///< of an image
+
+  WinogradTiles(const ConvShape& shape, int64_t m);
+  int64_t elements() const { return (m + 2) * (m + 2); }
+  int64_t tiles() const { return shape.batch * tiles_y * tiles_x; }
+
+ protected:
+  /// Tiles of one row of tiles; the first one's first output is at (row, column) of the image.
+  struct Run {
+    int64_t first, count, image, row, column;
+  };
+  /// body(Run) for all tiles from first to last, in order.
+  template <class Body>
+  void for_runs(int64_t first, int64_t last, const Body& body) const {
+    while (first < last) {
+      const int64_t line = first / tiles_x, next = std::min(last, (line + 1) * tiles_x);
+      body(Run{first, next - first, line / tiles_y, line % tiles_y * m, first % tiles_x * m});
+      first = next;
+    }
+  }
+  /// Elements of tile run.first + t of x: v[t*tile_stride + element*stride + channel].
+  template <class T>
+  void transform_input(const Context<T>& context, const Run& run, const T* x, T* v, int64_t stride,
+                       int64_t tile_stride) const;
+};
+
 /// Winograd's F(m x m, 3 x 3): fewer multiplications, each rounded a little more. One group, stride and
 /// dilation 1. Where several tasks share tiles, these are transformed beforehand.
-struct WinogradConv {
-  ConvShape shape;
-  int64_t nr, m;
-  int64_t tiles_y, tiles_x;            ///< of an image
+struct WinogradConv : WinogradTiles {
+  int64_t nr;
   int64_t block_tiles, block_columns;  ///< tiles and output channels of a task
 
   WinogradConv(const ConvShape& shape, int64_t nr, int64_t m);
   static bool fits(const ConvShape& shape);
-  int64_t elements() const { return (m + 2) * (m + 2); }
-  int64_t tiles() const { return shape.batch * tiles_y * tiles_x; }
   int64_t packed_elements() const;
   int64_t moment_parts() const { return divide_up(tiles(), block_tiles); }
   Workspace workspace(size_t element) const;
@@ -121,11 +147,6 @@ struct WinogradConv {
   template <class T>
   void take_moments(const MomentParts<T>& moments, const Block& block) const;
 };
-
-/// Input tile `tile` of all images' F(m x m, 3 x 3), transformed: v[element*stride + channel].
-template <class T>
-void transform_winograd_input(const Context<T>& context, const ConvShape& shape, int64_t m, const T* x,
-                              int64_t tile, T* v, int64_t stride);
 
 /// One channel in and out of each group, a vector of channels at once.
 struct DepthwiseConv {

@@ -124,14 +124,10 @@ struct PartedWeightGradient {
 
 /// The transpose of Winograd's convolution: of each element, the matrix product of x's transformed tiles and
 /// dy's, summed over the tiles, then transformed to the weight.
-struct WinogradWeightTiles {
-  ConvShape shape;
-  int64_t mr, nr, m;
-  int64_t tiles_y, tiles_x;
+struct WinogradWeightTiles : WinogradTiles {
+  int64_t mr, nr;
 
   WinogradWeightTiles(const ConvShape& shape, int64_t mr, int64_t nr, int64_t m);
-  int64_t elements() const { return (m + 2) * (m + 2); }
-  int64_t tiles() const { return shape.batch * tiles_y * tiles_x; }
 
  protected:
   int64_t ins() const { return shape.in_channels; }
@@ -142,11 +138,11 @@ struct WinogradWeightTiles {
   // From an element of so many tiles to the next, of x's and of dy's.
   int64_t x_stride(int64_t tiles) const { return winograd_stride(tiles * in_stride()); }
   int64_t dy_stride(int64_t tiles) const { return winograd_stride(tiles * out_stride()); }
-  /// Tile `tile`, which is `place` of `count`: x[element][place][channel], and dy[element][panel][place][nr],
-  /// as pack_b has it.
+  /// Tiles [begin, end) of `count` from `first` on: x[element][tile][channel], and dy[element][panel][tile]
+  /// [nr], as pack_b has it.
   template <class T>
-  void transform(const Context<T>& context, const WeightOperands<T>& operands, int64_t tile, int64_t place,
-                 int64_t count, T* x, T* dy) const;
+  void transform(const Context<T>& context, const WeightOperands<T>& operands, int64_t first, int64_t begin,
+                 int64_t end, int64_t count, T* x, T* dy) const;
   static constexpr int64_t kFinishElements = 9 * kFinishColumns;  // of a worker's
   template <class T>
   void finish(const Context<T>& context, const T* sums, T* dw) const;

@@ -35,7 +35,7 @@ void WinogradWeightGradient::run(const Context<T>& context, const WeightOperands
   for (int64_t first = 0; first < tiles(); first += chunk_tiles) {
     const int64_t count = std::min(chunk_tiles, tiles() - first);
     parallel_for(count, grain_for(elements() * (ins() + outs()) / 4), [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) transform(context, o, first + t, t, count, x, dy);
+      transform(context, o, first, first + begin, first + end, count, x, dy);
     });
     parallel_for(
         elements() * blocks, grain_for(count * block_in * outs() / 16), [&](int64_t begin, int64_t end) {

@@ -4,37 +4,30 @@ namespace pleat {
 
 WinogradWeightTiles::WinogradWeightTiles(const ConvShape& given, int64_t rows, int64_t columns,
                                          int64_t outputs)
-    : shape(given),
-      mr(rows),
-      nr(columns),
-      m(outputs),
-      tiles_y(divide_up(given.out[0], outputs)),
-      tiles_x(divide_up(given.out[1], outputs)) {}
+    : WinogradTiles(given, outputs), mr(rows), nr(columns) {}
 
 template <class T>
-void WinogradWeightTiles::transform(const Context<T>& context, const WeightOperands<T>& o, int64_t tile,
-                                    int64_t place, int64_t count, T* x, T* dy) const {
-  const int64_t image = tile / (tiles_y * tiles_x);
-  const int64_t row = tile / tiles_x % tiles_y * m, column = tile % tiles_x * m;
-  transform_winograd_input(context, shape, m, o.x, tile, x + place * in_stride(), x_stride(count));
-  const T* from = o.dy + ((image * shape.out[0] + row) * shape.out[1] + column) * outs();
-  for (int64_t j = 0; j < outs(); j += nr) {
-    T* const panel = dy + (j * count + place * nr);
-    const int64_t columns = std::min(nr, outs() - j);
-    for (int64_t e = 0; columns < nr && e < elements(); ++e) {
-      T* const last = panel + e * dy_stride(count);
-      std::fill(last + columns, last + nr, T(0));
+void WinogradWeightTiles::transform(const Context<T>& context, const WeightOperands<T>& o, int64_t first,
+                                    int64_t begin, int64_t end, int64_t count, T* x, T* dy) const {
+  for_runs(begin, end, [&](const Run& run) {
+    const int64_t place = run.first - first;
+    this->transform_input(context, run, o.x, x + place * in_stride(), x_stride(count), in_stride());
+    const int64_t pixel = (run.image * shape.out[0] + run.row) * shape.out[1] + run.column;
+    for (int64_t j = 0; j < outs(); j += nr) {
+      context.kernels.channels_last.winograd_output_gradient(
+          {.m = m,
+           .tiles = run.count,
+           .channels = std::min(nr, outs() - j),
+           .dy = o.dy + pixel * outs() + j,
+           .row_stride = shape.out[1] * outs(),
+           .pixel_stride = outs(),
+           .rows = std::min(m, shape.out[0] - run.row),
+           .columns = std::min(run.count * m, shape.out[1] - run.column),
+           .out = dy + j * count + place * nr,
+           .out_stride = dy_stride(count),
+           .tile_stride = nr});
     }
-    context.kernels.channels_last.winograd_output_gradient({.m = m,
-                                                            .channels = columns,
-                                                            .dy = from + j,
-                                                            .row_stride = shape.out[1] * outs(),
-                                                            .pixel_stride = outs(),
-                                                            .rows = std::min(m, shape.out[0] - row),
-                                                            .columns = std::min(m, shape.out[1] - column),
-                                                            .out = panel,
-                                                            .out_stride = dy_stride(count)});
-  }
+  });
 }
 
 // The weight's order is (out, in, taps).
@@ -62,7 +55,7 @@ void WinogradWeightTiles::finish(const Context<T>& context, const T* sums, T* dw
 
 #define PLEAT_WINOGRAD_WEIGHT_TILES(T)                                                                  \
   template void WinogradWeightTiles::transform<T>(const Context<T>&, const WeightOperands<T>&, int64_t, \
-                                                  int64_t, int64_t, T*, T*) const;                      \
+                                                  int64_t, int64_t, int64_t, T*, T*) const;             \
   template void WinogradWeightTiles::finish<T>(const Context<T>&, const T*, T*) const;
 PLEAT_WINOGRAD_WEIGHT_TILES(float)
 PLEAT_WINOGRAD_WEIGHT_TILES(double)

@@ -17,10 +17,35 @@ bool WinogradConv::fits(const ConvShape& shape) {
          w.dilation == std::array<int64_t, 2>{1, 1} && shape.groups == 1;
 }
 
+WinogradTiles::WinogradTiles(const ConvShape& given, int64_t outputs)
+    : shape(given),
+      m(outputs),
+      tiles_y(divide_up(given.out[0], outputs)),
+      tiles_x(divide_up(given.out[1], outputs)) {}
+
+template <class T>
+void WinogradTiles::transform_input(const Context<T>& context, const Run& run, const T* x, T* v,
+                                    int64_t stride, int64_t tile_stride) const {
+  const int64_t row = run.row - shape.window.pad_begin[0], column = run.column - shape.window.pad_begin[1];
+  const int64_t height = shape.in[0], width = shape.in[1], channels = shape.in_channels;
+  const int64_t pixel = (run.image * height + row) * width + column;
+  context.kernels.channels_last.winograd_input({.m = m,
+                                                .tiles = run.count,
+                                                .channels = channels,
+                                                .x = x + pixel * channels,
+                                                .row_stride = width * channels,
+                                                .pixel_stride = channels,
+                                                .row_begin = -row,
+                                                .row_end = height - row,
+                                                .column_begin = -column,
+                                                .column_end = width - column,
+                                                .out = v,
+                                                .out_stride = stride,
+                                                .tile_stride = tile_stride});
+}
+
 WinogradConv::WinogradConv(const ConvShape& given, int64_t panel, int64_t outputs)
-    : shape(given), nr(panel), m(outputs) {
-  tiles_y = divide_up(shape.out[0], m);
-  tiles_x = divide_up(shape.out[1], m);
+    : WinogradTiles(given, outputs), nr(panel) {
   block_columns = round_up(shape.out_channels, nr);
   const int64_t all = std::max<int64_t>(1, tiles());
   block_tiles = kBlockElements / (elements() * (shape.in_channels + shape.out_channels));
@@ -85,70 +110,47 @@ void WinogradConv::pack(const kernels::KernelTable<T>& kernels, const FilterView
 }
 
 template <class T>
-void transform_winograd_input(const Context<T>& context, const ConvShape& shape, int64_t m, const T* x,
-                              int64_t tile, T* v, int64_t stride) {
-  const int64_t tiles_y = divide_up(shape.out[0], m), tiles_x = divide_up(shape.out[1], m);
-  const int64_t image = tile / (tiles_y * tiles_x);
-  const int64_t row = tile / tiles_x % tiles_y * m - shape.window.pad_begin[0];
-  const int64_t column = tile % tiles_x * m - shape.window.pad_begin[1];
-  const int64_t height = shape.in[0], width = shape.in[1], channels = shape.in_channels;
-  context.kernels.channels_last.winograd_input({.m = m,
-                                                .channels = channels,
-                                                .x = x + ((image * height + row) * width + column) * channels,
-                                                .row_stride = width * channels,
-                                                .pixel_stride = channels,
-                                                .row_begin = -row,
-                                                .row_end = height - row,
-                                                .column_begin = -column,
-                                                .column_end = width - column,
-                                                .out = v,
-                                                .out_stride = stride});
-}
-
-template <class T>
 void WinogradConv::transform_output(const Context<T>& context, const ConvOperands<T>& o, const Block& block,
                                     const T* products) const {
   const int64_t outputs = shape.out_channels;
-  for (int64_t t = 0; t < block.tiles; ++t) {
-    const int64_t tile = block.first + t, image = tile / (tiles_y * tiles_x);
-    const int64_t row = tile / tiles_x % tiles_y * m, column = tile % tiles_x * m;
-    const int64_t pixel = (image * shape.out[0] + row) * shape.out[1] + column;
+  for_runs(block.first, block.first + block.tiles, [&](const Run& run) {
+    const int64_t pixel = (run.image * shape.out[0] + run.row) * shape.out[1] + run.column;
     const kernels::Epilogue<T> e =
         channels_last_epilogue(o.epilogue, o.bias, o.residual, pixel, outputs, block.column);
-    context.kernels.channels_last.winograd_output({.m = m,
-                                                   .channels = block.columns,
-                                                   .in = products + t * block.columns,
-                                                   .in_stride = out_stride(block.tiles, block.columns),
-                                                   .y = o.y + pixel * outputs + block.column,
-                                                   .row_stride = shape.out[1] * outputs,
-                                                   .pixel_stride = outputs,
-                                                   .rows = std::min(m, shape.out[0] - row),
-                                                   .columns = std::min(m, shape.out[1] - column),
-                                                   .epilogue = &e});
-  }
+    context.kernels.channels_last.winograd_output(
+        {.m = m,
+         .tiles = run.count,
+         .channels = block.columns,
+         .in = products + (run.first - block.first) * block.columns,
+         .in_stride = out_stride(block.tiles, block.columns),
+         .tile_stride = block.columns,
+         .y = o.y + pixel * outputs + block.column,
+         .row_stride = shape.out[1] * outputs,
+         .pixel_stride = outputs,
+         .rows = std::min(m, shape.out[0] - run.row),
+         .columns = std::min(run.count * m, shape.out[1] - run.column),
+         .epilogue = &e});
+  });
 }
 
 // Of a block's tiles those that fill rows of tiles lie one behind another; of the others each row of pixels
 // does.
 template <class T>
 void WinogradConv::take_moments(const MomentParts<T>& moments, const Block& block) const {
-  const int64_t part = block.first / block_tiles, width = shape.out[1], last = block.first + block.tiles;
+  const int64_t part = block.first / block_tiles, width = shape.out[1];
   moments.begin(part, block.column, block.columns);
-  for (int64_t tile = block.first; tile < last;) {
-    const int64_t line = tile / tiles_x, image = line / tiles_y, row = line % tiles_y * m;
-    const int64_t rows = std::min(m, shape.out[0] - row), column = tile % tiles_x * m;
-    const int64_t next = std::min(last, (line + 1) * tiles_x);
-    const int64_t end = next % tiles_x == 0 ? width : next % tiles_x * m;
-    const int64_t pixel = (image * shape.out[0] + row) * width;
-    if (end - column == width) {
+  for_runs(block.first, block.first + block.tiles, [&](const Run& run) {
+    const int64_t rows = std::min(m, shape.out[0] - run.row);
+    const int64_t columns = std::min(run.count * m, width - run.column);
+    const int64_t pixel = (run.image * shape.out[0] + run.row) * width + run.column;
+    if (columns == width) {
       moments.add(part, pixel, rows * width, block.column, block.columns);
     } else {
       for (int64_t r = 0; r < rows; ++r) {
-        moments.add(part, pixel + r * width + column, end - column, block.column, block.columns);
+        moments.add(part, pixel + r * width, columns, block.column, block.columns);
       }
     }
-    tile = next;
-  }
+  });
 }
 
 template <class T>
@@ -160,14 +162,20 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
   for (int64_t t = 0; t < block_tiles; ++t) offsets[t + 1] = t * stride;
 
   const auto tiles_from = [&](int64_t first) { return std::min(block_tiles, tiles() - first); };
-  const auto transform = [&](int64_t tile, T* block) {
-    const int64_t first = tile / block_tiles * block_tiles;
-    transform_winograd_input(context, shape, m, o.x, tile, block + (tile - first) * stride,
-                             in_stride(tiles_from(first)));
+  // Tiles [begin, end) of the block whose first tile is `first`.
+  const auto transform = [&](int64_t first, int64_t begin, int64_t end, T* v) {
+    for_runs(begin, end, [&](const Run& run) {
+      this->transform_input(context, run, o.x, v + (run.first - first) * stride, in_stride(tiles_from(first)),
+                            stride);
+    });
   };
   if (transforms_beforehand()) {
     parallel_for(tiles(), grain_for(elements() * stride / 4), [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) transform(t, transformed + t / block_tiles * block_elements());
+      while (begin < end) {
+        const int64_t block = begin / block_tiles, next = std::min(end, (block + 1) * block_tiles);
+        transform(block * block_tiles, begin, next, transformed + block * block_elements());
+        begin = next;
+      }
     });
   }
   const int64_t work = block_tiles * elements() * inputs * block_columns / 32;
@@ -182,7 +190,7 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
       if (transforms_beforehand()) {
         v = transformed + i / blocks * block_elements();
       } else {
-        for (int64_t t = 0; t < block.tiles; ++t) transform(first + t, own);
+        transform(first, first, first + block.tiles, own);
       }
       const int64_t panels = round_up(block.columns, nr) * inputs;
       for (int64_t e = 0; e < elements(); ++e) {
@@ -205,10 +213,10 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
   });
 }
 
-template void transform_winograd_input<float>(const Context<float>&, const ConvShape&, int64_t, const float*,
-                                              int64_t, float*, int64_t);
-template void transform_winograd_input<double>(const Context<double>&, const ConvShape&, int64_t,
-                                               const double*, int64_t, double*, int64_t);
+template void WinogradTiles::transform_input<float>(const Context<float>&, const Run&, const float*, float*,
+                                                    int64_t, int64_t) const;
+template void WinogradTiles::transform_input<double>(const Context<double>&, const Run&, const double*,
+                                                     double*, int64_t, int64_t) const;
 template void WinogradConv::pack<float>(const kernels::KernelTable<float>&, const FilterView<float>&,
                                         float*) const;
 template void WinogradConv::pack<double>(const kernels::KernelTable<double>&, const FilterView<double>&,
