@@ -48,7 +48,7 @@ std::vector<int64_t> places(Random& random, int64_t n, int64_t limit) {
   return result;
 }
 
-TEST_CASE("channels_last.product: every height and width of a tile, any places in x") {
+TEST_CASE("channels_last.product: every height and width of a tile, any places in x, or equally far apart") {
   for_each_isa([](const KernelTable<float>& table) {
     const auto& exact = kernels::reference_table<double>();
     Random random(seed());
@@ -61,8 +61,8 @@ TEST_CASE("channels_last.product: every height and width of a tile, any places i
         CAPTURE(rows);
         CAPTURE(columns);
         const int64_t k = taps * depth, stride = columns + static_cast<int64_t>(random.below(3));
-        const auto x = uniform(random, 400 + depth), w = uniform(random, k * columns);
-        const auto pixels = places(random, rows, 200), offsets = places(random, taps, 200);
+        const auto x = uniform(random, 1000 + depth), w = uniform(random, k * columns);
+        const auto listed = places(random, rows, 200), offsets = places(random, taps, 200);
         const auto wide_x = widen(x), wide_w = widen(w);
         const auto packed_size = [&](int64_t nr) {
           return static_cast<size_t>((columns + nr - 1) / nr * nr * k);
@@ -74,10 +74,12 @@ TEST_CASE("channels_last.product: every height and width of a tile, any places i
         const Epilogues e(random, rows, columns, stride);
         Guarded<float> y(rows * stride);
         std::vector<double> expected(static_cast<size_t>(rows * stride), Guarded<float>::kUnwritten);
-        table.channels_last.product({rows, columns, taps, depth, x.data(), pixels.data(), offsets.data(),
-                                     packed.data(), y.data(), stride, &e.narrow});
-        exact.channels_last.product({rows, columns, taps, depth, wide_x.data(), pixels.data(), offsets.data(),
-                                     wide_packed.data(), expected.data(), stride, &e.wide});
+        const int64_t* pixels = random.below(2) == 0 ? nullptr : listed.data();
+        const int64_t apart = pixels != nullptr ? 0 : 1 + static_cast<int64_t>(random.below(3));
+        table.channels_last.product({rows, columns, taps, depth, x.data(), pixels, offsets.data(),
+                                     packed.data(), y.data(), stride, &e.narrow, apart});
+        exact.channels_last.product({rows, columns, taps, depth, wide_x.data(), pixels, offsets.data(),
+                                     wide_packed.data(), expected.data(), stride, &e.wide, apart});
         CHECK(y.intact());
         CHECK(max_error(y.values(), expected) < 1e-6);
       }
@@ -103,7 +105,7 @@ TEST_CASE("channels_last.product: streamed results are the same") {
           Tensor& y = results[streamed ? 1 : 0];
           y = Tensor({rows, columns + 16});
           table.channels_last.product({rows, columns, 1, depth, x.data(), pixels.data(), offsets.data(),
-                                       packed.data(), y.data<float>(), columns + 16, nullptr, streamed});
+                                       packed.data(), y.data<float>(), columns + 16, nullptr, 0, streamed});
         }
         CHECK(std::ranges::equal(results[0].span<float>(), results[1].span<float>()));
       }

@@ -11,9 +11,10 @@ namespace pleat::kernels {
 
 /// y[i*y_stride + j] = act(sum over t < taps, l < depth of x[pixels[i] + offsets[t] + l] * w[t*depth + l, j]
 ///   + column_bias[j] + residual[i*residual_stride + j]) for i < rows, j < columns.
-/// w is one matrix (taps*depth, columns), packed by GemmKernels::pack_b. Each sum runs over t, then l, in
-/// order. The epilogue may be null. Streamed results go past the caches: y and its rows begin at lines (64
-/// bytes), columns fill them, and the activation, if any, only bounds.
+/// Without a list of pixels these are i*pixel_stride, which is faster. w is one matrix (taps*depth, columns),
+/// packed by GemmKernels::pack_b. Each sum runs over t, then l, in order. The epilogue may be null. Streamed
+/// results go past the caches: y and its rows begin at lines (64 bytes), columns fill them, and the
+/// activation, if any, only bounds.
 template <class T>
 struct TapProduct {
   int64_t rows, columns, taps, depth;
@@ -24,6 +25,7 @@ struct TapProduct {
   T* y;
   int64_t y_stride;
   const Epilogue<T>* epilogue;
+  int64_t pixel_stride = 0;
   bool streamed = false;
 };
 

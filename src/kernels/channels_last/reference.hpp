@@ -11,11 +11,10 @@ void tap_product(const TapProduct<T>& p) {
   for (int64_t i = 0; i < p.rows; ++i) {
     for (int64_t j = 0; j < p.columns; ++j) {
       const T* w = p.weights + j / kGemmTile * kGemmTile * p.taps * p.depth + j % kGemmTile;
+      const T* x = p.x + (p.pixels != nullptr ? p.pixels[i] : i * p.pixel_stride);
       T sum = 0;
       for (int64_t t = 0; t < p.taps; ++t) {
-        for (int64_t l = 0; l < p.depth; ++l, w += kGemmTile) {
-          sum += p.x[p.pixels[i] + p.offsets[t] + l] * *w;
-        }
+        for (int64_t l = 0; l < p.depth; ++l, w += kGemmTile) sum += x[p.offsets[t] + l] * *w;
       }
       p.y[i * p.y_stride + j] = gemm_finish(sum, i, j, p.epilogue);
     }

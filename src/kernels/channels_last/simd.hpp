@@ -18,29 +18,52 @@ struct Ahead {
   int64_t step;
 };
 
-// Rows x `columns` of y, at most Vecs vectors; pixels[i] is the place of row i in x. More than two vectors
-// are neighbouring panels.
-template <int Rows, int Vecs>
-void product_tile(const TapProduct<float>& p, const int64_t* pixels, const float* w, Ahead ahead,
+// So many rows of x, equally far apart, are addressed from one pointer by multiples of three strides.
+inline constexpr int kSpacedRows = 7;
+
+// Rows x `columns` of y from row `first` on, at most Vecs vectors. Spaced: no list says where rows of x are.
+// More than two vectors are neighbouring panels.
+template <int Rows, int Vecs, bool Spaced>
+void product_tile(const TapProduct<float>& p, int64_t first, const float* w, Ahead ahead,
                   const TileOutput& out, int64_t columns) {
   Vec acc[Rows][Vecs];
   unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
     unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = Vec(0.0f); });
   });
   const int64_t panel = p.taps * p.depth * kGemmColumns;
-  const float* x[Rows];
-  unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE { x[i] = p.x + pixels[i]; });
-  for (int64_t t = 0; t < p.taps; ++t) {
-    const int64_t end = p.offsets[t] + p.depth;
-    for (int64_t l = p.offsets[t]; l < end; ++l, w += kGemmColumns) {
-      __builtin_prefetch(ahead.next, 0, 2);
-      ahead.next += ahead.step;
-      Vec row[Vecs];
-      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { row[v] = load(w + v / 2 * panel + v % 2 * kLanes); });
-      unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
-        const Vec element(x[i][l]);
-        unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = xsimd::fma(element, row[v], acc[i][v]); });
+  const auto step = [&](const auto& x_at) PLEAT_LAMBDA_INLINE {
+    __builtin_prefetch(ahead.next, 0, 2);
+    ahead.next += ahead.step;
+    Vec row[Vecs];
+    unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { row[v] = load(w + v / 2 * panel + v % 2 * kLanes); });
+    w += kGemmColumns;
+    unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE {
+      const Vec element(x_at(i));
+      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { acc[i][v] = xsimd::fma(element, row[v], acc[i][v]); });
+    });
+  };
+  if constexpr (Spaced) {
+    constexpr int pointers = (Rows + kSpacedRows - 1) / kSpacedRows;
+    const int64_t stride = p.pixel_stride;
+    for (int64_t t = 0; t < p.taps; ++t) {
+      const float* x[pointers];
+      unroll<pointers>([&](auto i) PLEAT_LAMBDA_INLINE {
+        x[i] = p.x + (first + i * kSpacedRows) * stride + p.offsets[t];
+        asm("" : "+r"(x[i]));  // not one pointer and more strides
       });
+      for (int64_t l = 0; l < p.depth; ++l) {
+        step([&](auto i) PLEAT_LAMBDA_INLINE { return x[i / kSpacedRows][i % kSpacedRows * stride]; });
+        unroll<pointers>([&](auto i) PLEAT_LAMBDA_INLINE { ++x[i]; });
+      }
+    }
+  } else {
+    const float* x[Rows];
+    unroll<Rows>([&](auto i) PLEAT_LAMBDA_INLINE { x[i] = p.x + p.pixels[first + i]; });
+    for (int64_t t = 0; t < p.taps; ++t) {
+      const int64_t end = p.offsets[t] + p.depth;
+      for (int64_t l = p.offsets[t]; l < end; ++l) {
+        step([&](auto i) PLEAT_LAMBDA_INLINE { return x[i][l]; });
+      }
     }
   }
   if (columns == Vecs * kLanes) {
@@ -54,25 +77,30 @@ inline constexpr int64_t kTilesAhead = 8;         // memory keeps up with these,
 inline constexpr int64_t kPanelAhead = 64 << 10;  // elements of a panel that the second cache holds twice
 inline constexpr int64_t kActivatedRows = 96;     // of a panel, together: long loops hide what exp waits for
 
-using ProductTile = void (*)(const TapProduct<float>&, const int64_t*, const float*, Ahead, const TileOutput&,
+using ProductTile = void (*)(const TapProduct<float>&, int64_t, const float*, Ahead, const TileOutput&,
                              int64_t);
 
 template <int Vecs, int... I>
-PLEAT_INLINE ProductTile product_kernel(int64_t rows, std::integer_sequence<int, I...>) {
-  static constexpr ProductTile kernels[] = {product_tile<I + 1, Vecs>...};
-  return kernels[rows - 1];
+PLEAT_INLINE ProductTile product_kernel(bool spaced, int64_t rows, std::integer_sequence<int, I...>) {
+  static constexpr ProductTile kernels[2][sizeof...(I)] = {{product_tile<I + 1, Vecs, false>...},
+                                                           {product_tile<I + 1, Vecs, true>...}};
+  return kernels[spaced ? 1 : 0][rows - 1];
 }
 
 // One row takes four panels at a time, for enough independent sums.
-inline void product_row(const TapProduct<float>& p, const TileOutput& out) {
-  static constexpr ProductTile kernels[] = {product_tile<1, 2>, product_tile<1, 4>, product_tile<1, 6>,
-                                            product_tile<1, 8>};
+inline void product_row(TapProduct<float> p, const TileOutput& out) {
+  static constexpr ProductTile kernels[] = {product_tile<1, 2, true>, product_tile<1, 4, true>,
+                                            product_tile<1, 6, true>, product_tile<1, 8, true>};
   constexpr int64_t most = std::size(kernels) * kGemmColumns;
+  if (p.pixels != nullptr) {
+    p.x += p.pixels[0];
+    p.pixels = nullptr;
+  }
   for (int64_t j = 0; j < p.columns; j += most) {
     const int64_t columns = p.columns - j < most ? p.columns - j : most;
     const auto kernel = kernels[(columns - 1) / kGemmColumns];
     const float* w = p.weights + j * p.taps * p.depth;
-    kernel(p, p.pixels, w, {w, 0}, at(out, 0, j), columns);
+    kernel(p, 0, w, {w, 0}, at(out, 0, j), columns);
   }
 }
 
@@ -100,10 +128,11 @@ PLEAT_INLINE void product_columns(const TapProduct<float>& p, const TileOutput& 
   TileOutput tile_out = at(out, 0, j);
   for (int64_t tile = 0, i = 0, activated = 0; tile < tiles.count; ++tile) {
     const int64_t end = i + tiles.rows(tile);
-    const auto kernel = product_kernel<Vecs>(end - i, std::make_integer_sequence<int, Rows>());
+    const auto kernel =
+        product_kernel<Vecs>(p.pixels == nullptr, end - i, std::make_integer_sequence<int, Rows>());
     if (out.residual != nullptr) prefetch_residual(p, end, j);
     const Ahead next = tile < ahead ? Ahead{w + panel + tile * depth * step, step} : Ahead{w, 0};
-    kernel(p, p.pixels + i, w, next, tile_out, columns);
+    kernel(p, i, w, next, tile_out, columns);
     advance(tile_out, end - i);
     i = end;
     if (activate && (i - activated >= kActivatedRows || i == p.rows)) {

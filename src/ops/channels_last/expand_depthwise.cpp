@@ -48,7 +48,6 @@ struct ExpandDepthwise {
   int64_t pixels() const {  // that a task expands, at most
     return std::min(shape().in[0], read_rows(shape(), rows)) * shape().in[1];
   }
-  int64_t group_pixels() const { return group * shape().in[1]; }
   int64_t ring_elements() const { return slots * shape().in[1] * channels; }
   int64_t expanding_elements() const { return round_up(shape().groups, nr) * inputs; }
   int64_t packed_elements() const { return expanding_elements() + depthwise.packed_elements(); }
@@ -101,11 +100,10 @@ struct ExpandDepthwiseChannelsLastOp {
                  context.kernels.gemm.nr);
   }
 
-  // A worker's: places of the pixels that it reads at once, then the ring.
+  // A worker's: the ring.
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const ExpandDepthwise cut = sizes(attributes, in, compute);
-    return {0, static_cast<size_t>(round_up(cut.group_pixels(), 8)) * sizeof(int64_t) +
-                   static_cast<size_t>(cut.ring_elements()) * size_of(compute)};
+    return {0, static_cast<size_t>(cut.ring_elements()) * size_of(compute)};
   }
   static size_t packed_bytes(const Attributes& attributes, const InputTypes& in, DType compute) {
     return static_cast<size_t>(sizes(attributes, in, compute).packed_elements()) * size_of(compute);
@@ -128,9 +126,7 @@ struct ExpandDepthwiseChannelsLastOp {
     const int64_t tasks = shape.batch * cut.bands() * cut.blocks(), width = shape.in[1];
     const int64_t work = cut.pixels() * cut.channels * (cut.inputs + shape.kernel_size()) / 32;
     parallel_for(tasks, grain_for(work), [&](int64_t begin, int64_t end) {
-      auto* const pixels = context.template worker_workspace<int64_t>();
-      T* const ring = reinterpret_cast<T*>(pixels + round_up(cut.group_pixels(), 8));
-      for (int64_t p = 0; p < cut.group_pixels(); ++p) pixels[p] = p * cut.inputs;
+      T* const ring = context.worker_workspace();
       for (int64_t i = begin; i < end; ++i) {
         const int64_t channel = i % cut.blocks() * cut.channels, image = i / cut.blocks() / cut.bands();
         const int64_t channels = std::min(cut.channels, shape.groups - channel);
@@ -149,12 +145,13 @@ struct ExpandDepthwiseChannelsLastOp {
                  .taps = 1,
                  .depth = cut.inputs,
                  .x = context.in(0) + (image * shape.in[0] + made) * width * cut.inputs,
-                 .pixels = pixels,
+                 .pixels = nullptr,
                  .offsets = &none,
                  .weights = context.packed() + channel * cut.inputs,
                  .y = ring + made % cut.slots * width * channels,
                  .y_stride = channels,
-                 .epilogue = &e});
+                 .epilogue = &e,
+                 .pixel_stride = cut.inputs});
             made = next;
           }
           const int64_t pixel = (image * shape.out[0] + r) * shape.out[1];

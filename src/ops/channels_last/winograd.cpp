@@ -67,16 +67,13 @@ int64_t WinogradConv::packed_elements() const {
   return elements() * round_up(shape.out_channels, nr) * shape.in_channels;
 }
 
-// Shared: places of a block's tiles, then the tiles transformed beforehand. A worker's: its own transformed
-// tiles, then their products.
+// Shared: the tiles transformed beforehand. A worker's: its own transformed tiles, then their products.
 Workspace WinogradConv::workspace(size_t element) const {
   const int64_t blocks = divide_up(tiles(), block_tiles);
   const int64_t shared = transforms_beforehand() ? blocks * block_elements() : 0;
   const int64_t own = transforms_beforehand() ? 0 : block_elements();
   const int64_t products = elements() * out_stride(block_tiles, block_columns);
-  return {static_cast<size_t>(round_up(block_tiles + 1, 8)) * sizeof(int64_t) +
-              static_cast<size_t>(shared) * element,
-          static_cast<size_t>(own + products) * element};
+  return {static_cast<size_t>(shared) * element, static_cast<size_t>(own + products) * element};
 }
 
 // packed[block of columns][element][panel of the block][c][nr]: in the order of use
@@ -155,12 +152,8 @@ void WinogradConv::take_moments(const MomentParts<T>& moments, const Block& bloc
 
 template <class T>
 void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) const {
-  const int64_t inputs = shape.in_channels, blocks = column_blocks(), stride = tile_stride();
-  auto* const offsets = context.template workspace<int64_t>();
-  auto* const transformed = reinterpret_cast<T*>(offsets + round_up(block_tiles + 1, 8));
-  offsets[0] = 0;  // of the one tap; then the tiles' places
-  for (int64_t t = 0; t < block_tiles; ++t) offsets[t + 1] = t * stride;
-
+  const int64_t inputs = shape.in_channels, blocks = column_blocks(), stride = tile_stride(), tap = 0;
+  T* const transformed = context.workspace();
   const auto tiles_from = [&](int64_t first) { return std::min(block_tiles, tiles() - first); };
   // Tiles [begin, end) of the block whose first tile is `first`.
   const auto transform = [&](int64_t first, int64_t begin, int64_t end, T* v) {
@@ -200,12 +193,13 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
              .taps = 1,
              .depth = inputs,
              .x = v + e * in_stride(block.tiles),
-             .pixels = offsets + 1,
-             .offsets = offsets,
+             .pixels = nullptr,
+             .offsets = &tap,
              .weights = o.packed + column * elements() * inputs + e * panels,
              .y = products + e * out_stride(block.tiles, block.columns),
              .y_stride = block.columns,
-             .epilogue = nullptr});
+             .epilogue = nullptr,
+             .pixel_stride = stride});
       }
       transform_output(context, o, block, products);
       if (o.moments != nullptr) take_moments(*o.moments, block);
