@@ -124,8 +124,9 @@ void add_parts(const Context<T>& context, const GemmProblem<T>& p, int64_t count
 
 constexpr int64_t kColumnUnit = 8;  // columns that multiply_rows takes at once
 
+// Columns from the last cache take about as long as the products of two rows more.
 int64_t column_grain(int64_t m, int64_t k) {
-  return grain_for(m * k * kColumnUnit / 32);
+  return grain_for((m + 2) * k * kColumnUnit / 32);
 }
 // Of panels `width` wide and kDepth deep.
 int64_t panel_grain(int64_t width) {
