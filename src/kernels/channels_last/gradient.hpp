@@ -118,9 +118,10 @@ inline void depthwise_weights(const DepthwiseWeights<float>& d) {
 
 // ---- Windows
 
+// Pixel by pixel, in the order in which memory has them.
 inline void max_row_gradient(const WindowGradient<float>& g) {
-  for_channels(g.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-    for (int64_t q = 0; q < g.outputs; ++q) {
+  for (int64_t q = 0; q < g.outputs; ++q) {
+    for_channels(g.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
       const Vec y = read(g.y + q * g.y_stride + c);
       Vec dy = read(g.dy + q * g.y_stride + c);  // zero once it is given away
       for (int64_t t = 0; t < g.taps; ++t) {
@@ -130,20 +131,20 @@ inline void max_row_gradient(const WindowGradient<float>& g) {
         write(g.dx + at, read(g.dx + at) + xsimd::select(largest, dy, Vec(0.0f)));
         dy = xsimd::select(largest, Vec(0.0f), dy);
       }
-    }
-  });
+    });
+  }
 }
 
 inline void average_row_gradient(const WindowGradient<float>& g, float factor) {
-  for_channels(g.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
-    for (int64_t q = 0; q < g.outputs; ++q) {
+  for (int64_t q = 0; q < g.outputs; ++q) {
+    for_channels(g.channels, [&](int64_t c, const auto& read, const auto& write) PLEAT_LAMBDA_INLINE {
       const Vec share = read(g.dy + q * g.y_stride + c) * Vec(factor);
       for (int64_t t = 0; t < g.taps; ++t) {
         float* dx = g.dx + q * g.x_stride + g.offsets[t] + c;
         write(dx, read(dx) + share);
       }
-    }
-  });
+    });
+  }
 }
 
 }  // namespace
