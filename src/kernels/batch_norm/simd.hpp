@@ -21,14 +21,24 @@ struct Coefficient {
   }
 };
 
-/// Calls body(offset, i, part) for the vectors of each plane.
-template <class Body>
-PLEAT_INLINE void for_each_vector(PlaneBlock block, const Body& body) {
-  for (int64_t p = 0; p < block.planes; ++p) {
-    const int64_t base = p * block.stride;
+/// Calls columns(i, part), which loads the coefficients there, and what that returns with the offset of each
+/// of their vectors in the block.
+template <class Columns>
+PLEAT_INLINE void for_each_vector(PlaneBlock block, const Columns& columns) {
+  const auto each_vector = [&](const auto& body) PLEAT_LAMBDA_INLINE {
     int64_t i = 0;
-    for (; i + kLanes <= block.length; i += kLanes) body(base + i, i, Whole{});
-    if (i < block.length) body(base + i, i, Rest{block.length - i});
+    for (; i + kLanes <= block.length; i += kLanes) body(i, Whole{});
+    if (i < block.length) body(i, Rest{block.length - i});
+  };
+  if (block.length < kNarrowPlane) {
+    each_vector([&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
+      const auto body = columns(i, part);
+      for (int64_t p = 0; p < block.planes; ++p) body(p * block.stride + i);
+    });
+    return;
+  }
+  for (int64_t p = 0; p < block.planes; ++p) {
+    each_vector([&](int64_t i, auto part) PLEAT_LAMBDA_INLINE { columns(i, part)(p * block.stride + i); });
   }
 }
 
@@ -141,14 +151,18 @@ void column_statistics(const float* x, PlaneBlock block, double* mean, double* m
 }
 
 /// z, the same bits in the forward and in the backward pass.
+struct ColumnNormalizer {
+  Vec center, scale, shift;
+  PLEAT_INLINE Vec operator()(Vec x) const { return xsimd::fma(x - center, scale, shift); }
+};
 template <bool kPerColumn>
 struct Normalizer {
   Coefficient<kPerColumn> center, scale, shift;
   explicit PLEAT_INLINE Normalizer(Coefficients<float> c)
       : center(c.center), scale(c.scale), shift(c.shift) {}
   template <class Part>
-  PLEAT_INLINE Vec operator()(Vec x, int64_t i, Part part) const {
-    return xsimd::fma(x - center.at(i, part), scale.at(i, part), shift.at(i, part));
+  PLEAT_INLINE ColumnNormalizer at(int64_t i, Part part) const {
+    return {center.at(i, part), scale.at(i, part), shift.at(i, part)};
   }
 };
 
@@ -158,10 +172,12 @@ void normalize(const float* x, const float* residual, float* y, PlaneBlock block
     with_flag(block.per_column, [&](auto per_column) PLEAT_LAMBDA_INLINE {
       const Normalizer<per_column.value> z(coefficients);
       with_flag(residual != nullptr, [&](auto has_residual) PLEAT_LAMBDA_INLINE {
-        for_each_vector(block, [&](int64_t offset, int64_t i, auto part) PLEAT_LAMBDA_INLINE {
-          Vec v = z(part.load(x + offset), i, part);
-          if constexpr (has_residual.value) v = v + part.load(residual + offset);
-          block.streamed ? part.stream(y + offset, act(v)) : part.store(y + offset, act(v));
+        for_each_vector(block, [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
+          return [=, z = z.at(i, part)](int64_t offset) PLEAT_LAMBDA_INLINE {
+            Vec v = z(part.load(x + offset));
+            if constexpr (has_residual.value) v = v + part.load(residual + offset);
+            block.streamed ? part.stream(y + offset, act(v)) : part.store(y + offset, act(v));
+          };
         });
       });
     });
@@ -181,7 +197,7 @@ struct Masked {
       : x(g.x), dy(g.dy), y(g.y), z(g.coefficients) {}
 
   template <class Part>
-  PLEAT_INLINE Vec at(int64_t offset, int64_t i, Part part) const {
+  PLEAT_INLINE Vec at(int64_t offset, const ColumnNormalizer& column, Part part) const {
     const Vec g = part.load(dy + offset), zero(0.0f);
     if constexpr (kMask == Mask::none) {
       return g;
@@ -190,7 +206,7 @@ struct Masked {
       if constexpr (kFromY) {
         v = part.load(y + offset);
       } else {
-        v = z(part.load(x + offset), i, part);
+        v = column(part.load(x + offset));
       }
       if constexpr (kMask == Mask::relu) return xsimd::select(v > zero, g, zero);
       return xsimd::select((v > zero) & (v < Vec(6.0f)), g, zero);
@@ -227,8 +243,9 @@ struct GradientTerms {  // dy', and dy' * (x - center)
   }
   template <class Part>
   PLEAT_INLINE Terms<2> at(int64_t offset, int64_t i, Part part) const {
-    const Vec g = masked.at(offset, i, part);
-    return {{g, g * part.keep(part.load(masked.x + offset) - masked.z.center.at(i, part))}};
+    const ColumnNormalizer column = masked.z.at(i, part);
+    const Vec g = masked.at(offset, column, part);
+    return {{g, g * part.keep(part.load(masked.x + offset) - column.center)}};
   }
 };
 
@@ -267,17 +284,19 @@ void input_gradient(const MaskedGradient<float>& gradient, const float* slope, c
     with_flag(slope != nullptr, [&](auto centered) PLEAT_LAMBDA_INLINE {
       const float* unused = gradient.coefficients.scale;
       const Coefficient<kColumns> b(centered.value ? slope : unused), c(centered.value ? offset : unused);
-      for_each_vector(block, [&](int64_t at, int64_t i, auto part) PLEAT_LAMBDA_INLINE {
-        const Vec g = masked.at(at, i, part);
-        if (dx != nullptr) {
-          Vec v = g * masked.z.scale.at(i, part);
-          if constexpr (centered.value) {
-            const Vec d = part.load(masked.x + at) - masked.z.center.at(i, part);
-            v = v + xsimd::fma(d, b.at(i, part), c.at(i, part));
-          }
-          part.store(dx + at, v);
-        }
-        if (dresidual != nullptr) part.store(dresidual + at, g);
+      for_each_vector(block, [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
+        return [=, &masked, column = masked.z.at(i, part), b = b.at(i, part), c = c.at(i, part)](int64_t at)
+                   PLEAT_LAMBDA_INLINE {
+                     const Vec g = masked.at(at, column, part);
+                     if (dx != nullptr) {
+                       Vec v = g * column.scale;
+                       if constexpr (centered.value) {
+                         v = v + xsimd::fma(part.load(masked.x + at) - column.center, b, c);
+                       }
+                       part.store(dx + at, v);
+                     }
+                     if (dresidual != nullptr) part.store(dresidual + at, g);
+                   };
       });
     });
   });

@@ -10,6 +10,9 @@ namespace {
 // values that stand `offset` behind the block's start, i being their place in the plane. Those that are
 // summed by columns have ahead(offset): it asks for the line there.
 
+/// Planes of fewer columns are passed down these columns, whose coefficients and sums stay in registers.
+inline constexpr int64_t kNarrowPlane = 2 * kLanes, kPlanesAhead = 32;
+
 /// A whole vector of values.
 struct Whole {
   PLEAT_INLINE Vec load(const float* p) const { return kernels::load(p); }
@@ -92,35 +95,67 @@ PLEAT_INLINE void for_each_column_tile(PlaneBlock block, const Body& body) {
 /// the next four are asked for in their order: memory is twice as fast then as when four planes ask in turn.
 template <int K, class Term, class Sums>
 PLEAT_INLINE void sum_columns(const Term& term, PlaneBlock block, Sums& sums) {
-  const auto add_planes = [&](int64_t base, int64_t i, auto part, auto planes) PLEAT_LAMBDA_INLINE {
+  // The terms of so many planes from `base` on, added to `sum`.
+  const auto add_planes = [&](int64_t base, int64_t i, auto part, auto planes, Vec* sum) PLEAT_LAMBDA_INLINE {
     Terms<K> total = term.at(base + i, i, part);
     unroll<decltype(planes)::value - 1>([&](auto r) PLEAT_LAMBDA_INLINE {
       const Terms<K> next = term.at(base + (r + 1) * block.stride + i, i, part);
       unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { total.of[k] = total.of[k] + next.of[k]; });
     });
-    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE {
-      float* sum = sums.of[k] + i;
-      store(sum, load(sum) + total.of[k]);
-    });
+    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { sum[k] = sum[k] + total.of[k]; });
   };
-  const bool contiguous = block.stride == block.length;
-  const auto sweep = [&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
-    constexpr int64_t count = decltype(planes)::value, line = 64 / sizeof(float);
+  const auto each_fours = [&](const auto& body) PLEAT_LAMBDA_INLINE {
+    int64_t p = 0;
+    for (; p + 4 <= block.planes; p += 4) body(p * block.stride, Index<4>{});
+    for (; p < block.planes; ++p) body(p * block.stride, Index<1>{});
+  };
+  const auto each_vector = [&](const auto& body) PLEAT_LAMBDA_INLINE {
     int64_t i = 0;
-    for (; i + kLanes <= block.length; i += kLanes) {
+    for (; i + kLanes <= block.length; i += kLanes) body(i, Whole{});
+    if (i < block.length) body(i, Rest{block.length - i});
+  };
+  const auto load_sums = [&](int64_t i, Vec* sum) PLEAT_LAMBDA_INLINE {
+    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { sum[k] = load(sums.of[k] + i); });
+  };
+  const auto store_sums = [&](int64_t i, const Vec* sum) PLEAT_LAMBDA_INLINE {
+    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { store(sums.of[k] + i, sum[k]); });
+  };
+  const auto zero_sums = [](Vec* sum) PLEAT_LAMBDA_INLINE {
+    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { sum[k] = Vec(0.0f); });
+  };
+
+  constexpr int64_t line = 64 / sizeof(float);
+  const bool contiguous = block.stride == block.length;
+  if (block.length < kNarrowPlane) {
+    each_vector([&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
+      Vec sum[K];
+      zero_sums(sum);
+      each_fours([&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
+        const int64_t next = base + kPlanesAhead * block.stride, end = next + planes * block.stride;
+        for (int64_t at = next; contiguous && at < end; at += line) term.ahead(at);
+        add_planes(base, i, part, planes, sum);
+      });
+      store_sums(i, sum);
+    });
+    return;
+  }
+  each_vector([&](int64_t i, auto) PLEAT_LAMBDA_INLINE {
+    Vec sum[K];
+    zero_sums(sum);
+    store_sums(i, sum);
+  });
+  each_fours([&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
+    constexpr int64_t count = decltype(planes)::value;
+    each_vector([&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
       for (int64_t next = 0; contiguous && next < count * kLanes; next += line) {
         term.ahead(base + count * (block.stride + i) + next);
       }
-      add_planes(base, i, Whole{}, planes);
-    }
-    if (i < block.length) add_planes(base, i, Rest{block.length - i}, planes);
-  };
-  unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE {
-    for (int64_t i = 0; i < block.length; i += kLanes) store(sums.of[k] + i, Vec(0.0f));
+      Vec sum[K];
+      load_sums(i, sum);
+      add_planes(base, i, part, planes, sum);
+      store_sums(i, sum);
+    });
   });
-  int64_t p = 0;
-  for (; p + 4 <= block.planes; p += 4) sweep(p * block.stride, Index<4>{});
-  for (; p < block.planes; ++p) sweep(p * block.stride, Index<1>{});
 }
 
 }  // namespace
