@@ -25,20 +25,16 @@ struct Coefficient {
 /// of their vectors in the block.
 template <class Columns>
 PLEAT_INLINE void for_each_vector(PlaneBlock block, const Columns& columns) {
-  const auto each_vector = [&](const auto& body) PLEAT_LAMBDA_INLINE {
-    int64_t i = 0;
-    for (; i + kLanes <= block.length; i += kLanes) body(i, Whole{});
-    if (i < block.length) body(i, Rest{block.length - i});
-  };
   if (block.length < kNarrowPlane) {
-    each_vector([&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
+    for_vectors(block.length, [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
       const auto body = columns(i, part);
       for (int64_t p = 0; p < block.planes; ++p) body(p * block.stride + i);
     });
     return;
   }
   for (int64_t p = 0; p < block.planes; ++p) {
-    each_vector([&](int64_t i, auto part) PLEAT_LAMBDA_INLINE { columns(i, part)(p * block.stride + i); });
+    for_vectors(block.length,
+                [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE { columns(i, part)(p * block.stride + i); });
   }
 }
 
@@ -196,6 +192,12 @@ struct Masked {
   explicit PLEAT_INLINE Masked(const MaskedGradient<float>& g)
       : x(g.x), dy(g.dy), y(g.y), z(g.coefficients) {}
 
+  /// Asks for what is read there.
+  PLEAT_INLINE void ahead(int64_t offset) const {
+    __builtin_prefetch(x + offset);
+    __builtin_prefetch(dy + offset);
+    if constexpr (kFromY) __builtin_prefetch(y + offset);
+  }
   template <class Part>
   PLEAT_INLINE Vec at(int64_t offset, const ColumnNormalizer& column, Part part) const {
     const Vec g = part.load(dy + offset), zero(0.0f);
@@ -213,6 +215,9 @@ struct Masked {
     }
   }
 };
+
+// So many values ahead input_gradient asks for its lines: it has more streams than hardware follows.
+inline constexpr int64_t kValuesAhead = 768;
 
 /// Calls body with the Masked that fits.
 template <class Body>
@@ -237,10 +242,7 @@ PLEAT_INLINE void with_mask(const MaskedGradient<float>& g, bool per_column, con
 template <class M>
 struct GradientTerms {  // dy', and dy' * (x - center)
   const M& masked;
-  PLEAT_INLINE void ahead(int64_t offset) const {
-    __builtin_prefetch(masked.x + offset);
-    __builtin_prefetch(masked.dy + offset);
-  }
+  PLEAT_INLINE void ahead(int64_t offset) const { masked.ahead(offset); }
   template <class Part>
   PLEAT_INLINE Terms<2> at(int64_t offset, int64_t i, Part part) const {
     const ColumnNormalizer column = masked.z.at(i, part);
@@ -287,15 +289,20 @@ void input_gradient(const MaskedGradient<float>& gradient, const float* slope, c
       for_each_vector(block, [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
         return [=, &masked, column = masked.z.at(i, part), b = b.at(i, part), c = c.at(i, part)](int64_t at)
                    PLEAT_LAMBDA_INLINE {
+                     masked.ahead(at + kValuesAhead);
                      const Vec g = masked.at(at, column, part);
                      if (dx != nullptr) {
+                       __builtin_prefetch(dx + at + kValuesAhead, 1);
                        Vec v = g * column.scale;
                        if constexpr (centered.value) {
                          v = v + xsimd::fma(part.load(masked.x + at) - column.center, b, c);
                        }
                        part.store(dx + at, v);
                      }
-                     if (dresidual != nullptr) part.store(dresidual + at, g);
+                     if (dresidual != nullptr) {
+                       __builtin_prefetch(dresidual + at + kValuesAhead, 1);
+                       part.store(dresidual + at, g);
+                     }
                    };
       });
     });

@@ -35,6 +35,14 @@ struct Rest {
   }
 };
 
+/// Calls body(i, part) for the vectors of a plane.
+template <class Body>
+PLEAT_INLINE void for_vectors(int64_t length, const Body& body) {
+  int64_t i = 0;
+  for (; i + kLanes <= length; i += kLanes) body(i, Whole{});
+  if (i < length) body(i, Rest{length - i});
+}
+
 template <int K>
 struct Terms {
   Vec of[K];
@@ -109,11 +117,6 @@ PLEAT_INLINE void sum_columns(const Term& term, PlaneBlock block, Sums& sums) {
     for (; p + 4 <= block.planes; p += 4) body(p * block.stride, Index<4>{});
     for (; p < block.planes; ++p) body(p * block.stride, Index<1>{});
   };
-  const auto each_vector = [&](const auto& body) PLEAT_LAMBDA_INLINE {
-    int64_t i = 0;
-    for (; i + kLanes <= block.length; i += kLanes) body(i, Whole{});
-    if (i < block.length) body(i, Rest{block.length - i});
-  };
   const auto load_sums = [&](int64_t i, Vec* sum) PLEAT_LAMBDA_INLINE {
     unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { sum[k] = load(sums.of[k] + i); });
   };
@@ -127,7 +130,7 @@ PLEAT_INLINE void sum_columns(const Term& term, PlaneBlock block, Sums& sums) {
   constexpr int64_t line = 64 / sizeof(float);
   const bool contiguous = block.stride == block.length;
   if (block.length < kNarrowPlane) {
-    each_vector([&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
+    for_vectors(block.length, [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
       Vec sum[K];
       zero_sums(sum);
       each_fours([&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
@@ -139,14 +142,14 @@ PLEAT_INLINE void sum_columns(const Term& term, PlaneBlock block, Sums& sums) {
     });
     return;
   }
-  each_vector([&](int64_t i, auto) PLEAT_LAMBDA_INLINE {
+  for_vectors(block.length, [&](int64_t i, auto) PLEAT_LAMBDA_INLINE {
     Vec sum[K];
     zero_sums(sum);
     store_sums(i, sum);
   });
   each_fours([&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
     constexpr int64_t count = decltype(planes)::value;
-    each_vector([&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
+    for_vectors(block.length, [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
       for (int64_t next = 0; contiguous && next < count * kLanes; next += line) {
         term.ahead(base + count * (block.stride + i) + next);
       }
