@@ -110,9 +110,8 @@ struct WinogradInput {
   T* out;
   int64_t out_stride, tile_stride;
 };
-/// y[r*row_stride + q*pixel_stride + c], r < rows <= m, q < columns, from in[t*tile_stride + e*in_stride +
-/// c]; the residual has y's strides. `columns` are those of all tiles, the last of which may be narrower than
-/// m.
+/// y[r*row_stride + q*pixel_stride + c], r < rows <= m, q < columns, from in[t*tile_stride + e*in_stride + c]
+/// where t = q / m: `columns` are those of all tiles. The residual has y's strides.
 template <class T>
 struct WinogradOutput {
   int64_t m, tiles, channels;

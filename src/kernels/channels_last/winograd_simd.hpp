@@ -127,7 +127,8 @@ template <int M>
 PLEAT_INLINE void winograd_output_of(const WinogradOutput<float>& tiles) {
   for_tiles<M>(tiles, [](const WinogradOutput<float>& t, const Epilogue<float>& e) PLEAT_LAMBDA_INLINE {
     prefetch_tile<M, true>(t.y + M * t.row_stride, t.row_stride, t.pixel_stride, t.channels);
-    t.rows == M&& t.columns == M ? winograd_output_tile<M, true>(t, e) : winograd_output_tile<M, false>(t, e);
+    const bool full = t.rows == M && t.columns == M;
+    full ? winograd_output_tile<M, true>(t, e) : winograd_output_tile<M, false>(t, e);
   });
 }
 inline void winograd_output(const WinogradOutput<float>& tiles) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <variant>
 
 #include "ops/channels_last/moments.hpp"
