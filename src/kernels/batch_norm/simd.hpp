@@ -130,15 +130,16 @@ struct DeviationColumnTerms {
 void column_statistics(const float* x, PlaneBlock block, double* mean, double* m2) {
   const double share = 1 / static_cast<double>(block.planes);
   for_each_column_tile(block, [&](int64_t first, PlaneBlock tile) {
+    ColumnSums<1> shifted;
     ColumnSums<2> sums;
     float center[kColumnTile];
     const float* tile_x = x + first;
     const PlaneBlock sampled = sample(tile);
-    sum_columns<1>(ShiftedColumnTerms{tile_x, tile_x}, sampled, sums);
+    sum_columns(ShiftedColumnTerms{tile_x, tile_x}, sampled, shifted);
     for (int64_t i = 0; i < tile.length; ++i) {
-      center[i] = tile_x[i] + sums.of[0][i] / static_cast<float>(sampled.planes);
+      center[i] = tile_x[i] + shifted.of[0][i] / static_cast<float>(sampled.planes);
     }
-    sum_columns<2>(DeviationColumnTerms{tile_x, center}, tile, sums);
+    sum_columns(DeviationColumnTerms{tile_x, center}, tile, sums);
     for (int64_t i = 0; i < tile.length; ++i) {
       finish_statistics(static_cast<double>(center[i]), static_cast<double>(sums.of[0][i]),
                         static_cast<double>(sums.of[1][i]), share, mean + first + i, m2 + first + i);
@@ -169,8 +170,9 @@ void normalize(const float* x, const float* residual, float* y, PlaneBlock block
       const Normalizer<per_column.value> z(coefficients);
       with_flag(residual != nullptr, [&](auto has_residual) PLEAT_LAMBDA_INLINE {
         for_each_vector(block, [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
-          return [=, z = z.at(i, part)](int64_t offset) PLEAT_LAMBDA_INLINE {
-            Vec v = z(part.load(x + offset));
+          const ColumnNormalizer column = z.at(i, part);
+          return [=](int64_t offset) PLEAT_LAMBDA_INLINE {
+            Vec v = column(part.load(x + offset));
             if constexpr (has_residual.value) v = v + part.load(residual + offset);
             block.streamed ? part.stream(y + offset, act(v)) : part.store(y + offset, act(v));
           };
@@ -262,7 +264,7 @@ void gradient_sums(const MaskedGradient<float>& gradient, PlaneBlock block, doub
       g.coefficients = {c.center + first, c.scale + first, c.shift + first};
       ColumnSums<2> sums;
       with_mask(g, true, [&](const auto& masked) PLEAT_LAMBDA_INLINE {
-        sum_columns<2>(GradientTerms<std::remove_cvref_t<decltype(masked)>>{masked}, tile, sums);
+        sum_columns(GradientTerms<std::remove_cvref_t<decltype(masked)>>{masked}, tile, sums);
       });
       for (int64_t i = 0; i < tile.length; ++i) {
         sum_dy[first + i] = static_cast<double>(sums.of[0][i]);
@@ -287,23 +289,24 @@ void input_gradient(const MaskedGradient<float>& gradient, const float* slope, c
       const float* unused = gradient.coefficients.scale;
       const Coefficient<kColumns> b(centered.value ? slope : unused), c(centered.value ? offset : unused);
       for_each_vector(block, [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
-        return [=, &masked, column = masked.z.at(i, part), b = b.at(i, part), c = c.at(i, part)](int64_t at)
-                   PLEAT_LAMBDA_INLINE {
-                     masked.ahead(at + kValuesAhead);
-                     const Vec g = masked.at(at, column, part);
-                     if (dx != nullptr) {
-                       __builtin_prefetch(dx + at + kValuesAhead, 1);
-                       Vec v = g * column.scale;
-                       if constexpr (centered.value) {
-                         v = v + xsimd::fma(part.load(masked.x + at) - column.center, b, c);
-                       }
-                       part.store(dx + at, v);
-                     }
-                     if (dresidual != nullptr) {
-                       __builtin_prefetch(dresidual + at + kValuesAhead, 1);
-                       part.store(dresidual + at, g);
-                     }
-                   };
+        const ColumnNormalizer column = masked.z.at(i, part);
+        const Vec slopes = b.at(i, part), offsets = c.at(i, part);
+        return [=, &masked](int64_t at) PLEAT_LAMBDA_INLINE {
+          masked.ahead(at + kValuesAhead);
+          const Vec g = masked.at(at, column, part);
+          if (dx != nullptr) {
+            __builtin_prefetch(dx + at + kValuesAhead, 1);
+            Vec v = g * column.scale;
+            if constexpr (centered.value) {
+              v = v + xsimd::fma(part.load(masked.x + at) - column.center, slopes, offsets);
+            }
+            part.store(dx + at, v);
+          }
+          if (dresidual != nullptr) {
+            __builtin_prefetch(dresidual + at + kValuesAhead, 1);
+            part.store(dresidual + at, g);
+          }
+        };
       });
     });
   });

@@ -46,6 +46,14 @@ PLEAT_INLINE void for_vectors(int64_t length, const Body& body) {
 template <int K>
 struct Terms {
   Vec of[K];
+  static PLEAT_INLINE Terms zero() {
+    Terms zeros;
+    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { zeros.of[k] = Vec(0.0f); });
+    return zeros;
+  }
+  PLEAT_INLINE void add(const Terms& more) {
+    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { of[k] = of[k] + more.of[k]; });
+  }
 };
 
 PLEAT_INLINE double sum_lanes_double(Vec v) {
@@ -60,25 +68,22 @@ PLEAT_INLINE double sum_lanes_double(Vec v) {
 template <int K, class Term>
 PLEAT_INLINE void sum_planes(const Term& term, PlaneBlock block, double* sums) {
   constexpr int kUnroll = 4;
-  Vec partial[kUnroll][K];
-  unroll<kUnroll * K>([&](auto i) PLEAT_LAMBDA_INLINE { partial[i / K][i % K] = Vec(0.0f); });
-  const auto add = [&](Vec* into, const Terms<K>& terms) PLEAT_LAMBDA_INLINE {
-    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { into[k] = into[k] + terms.of[k]; });
-  };
+  Terms<K> partial[kUnroll];
+  unroll<kUnroll>([&](auto u) PLEAT_LAMBDA_INLINE { partial[u] = Terms<K>::zero(); });
   for (int64_t p = 0; p < block.planes; ++p) {
     const int64_t base = p * block.stride;
     int64_t i = 0;
     for (; i + kUnroll * kLanes <= block.length; i += kUnroll * kLanes) {
       unroll<kUnroll>([&](auto u) PLEAT_LAMBDA_INLINE {
         const int64_t at = i + u * kLanes;
-        add(partial[u], term.at(base + at, at, Whole{}));
+        partial[u].add(term.at(base + at, at, Whole{}));
       });
     }
-    for (; i + kLanes <= block.length; i += kLanes) add(partial[0], term.at(base + i, i, Whole{}));
-    if (i < block.length) add(partial[1], term.at(base + i, i, Rest{block.length - i}));
+    for (; i + kLanes <= block.length; i += kLanes) partial[0].add(term.at(base + i, i, Whole{}));
+    if (i < block.length) partial[1].add(term.at(base + i, i, Rest{block.length - i}));
   }
   unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE {
-    sums[k] = sum_lanes_double((partial[0][k] + partial[1][k]) + (partial[2][k] + partial[3][k]));
+    sums[k] = sum_lanes_double((partial[0].of[k] + partial[1].of[k]) + (partial[2].of[k] + partial[3].of[k]));
   });
 }
 
@@ -88,6 +93,14 @@ inline constexpr int64_t kColumnTile = 512;
 template <int K>
 struct ColumnSums {
   float of[K][kColumnTile];
+  PLEAT_INLINE Terms<K> load(int64_t i) const {
+    Terms<K> sum;
+    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { sum.of[k] = kernels::load(of[k] + i); });
+    return sum;
+  }
+  PLEAT_INLINE void store(int64_t i, const Terms<K>& sum) {
+    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { kernels::store(of[k] + i, sum.of[k]); });
+  }
 };
 
 /// Calls body(first column, block of at most kColumnTile columns).
@@ -101,62 +114,44 @@ PLEAT_INLINE void for_each_column_tile(PlaneBlock block, const Body& body) {
 
 /// sums.of[k][i] = sum over the planes of term k of column i; four planes at a time. Meanwhile the lines of
 /// the next four are asked for in their order: memory is twice as fast then as when four planes ask in turn.
-template <int K, class Term, class Sums>
-PLEAT_INLINE void sum_columns(const Term& term, PlaneBlock block, Sums& sums) {
-  // The terms of so many planes from `base` on, added to `sum`.
-  const auto add_planes = [&](int64_t base, int64_t i, auto part, auto planes, Vec* sum) PLEAT_LAMBDA_INLINE {
+template <int K, class Term>
+PLEAT_INLINE void sum_columns(const Term& term, PlaneBlock block, ColumnSums<K>& sums) {
+  // The sums of the terms of so many planes from `base` on.
+  const auto terms_of = [&](int64_t base, int64_t i, auto part, auto planes) PLEAT_LAMBDA_INLINE {
     Terms<K> total = term.at(base + i, i, part);
-    unroll<decltype(planes)::value - 1>([&](auto r) PLEAT_LAMBDA_INLINE {
-      const Terms<K> next = term.at(base + (r + 1) * block.stride + i, i, part);
-      unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { total.of[k] = total.of[k] + next.of[k]; });
-    });
-    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { sum[k] = sum[k] + total.of[k]; });
+    unroll<decltype(planes)::value - 1>(
+        [&](auto r) PLEAT_LAMBDA_INLINE { total.add(term.at(base + (r + 1) * block.stride + i, i, part)); });
+    return total;
   };
-  const auto each_fours = [&](const auto& body) PLEAT_LAMBDA_INLINE {
+  const auto for_fours = [&](const auto& body) PLEAT_LAMBDA_INLINE {
     int64_t p = 0;
     for (; p + 4 <= block.planes; p += 4) body(p * block.stride, Index<4>{});
     for (; p < block.planes; ++p) body(p * block.stride, Index<1>{});
   };
-  const auto load_sums = [&](int64_t i, Vec* sum) PLEAT_LAMBDA_INLINE {
-    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { sum[k] = load(sums.of[k] + i); });
-  };
-  const auto store_sums = [&](int64_t i, const Vec* sum) PLEAT_LAMBDA_INLINE {
-    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { store(sums.of[k] + i, sum[k]); });
-  };
-  const auto zero_sums = [](Vec* sum) PLEAT_LAMBDA_INLINE {
-    unroll<K>([&](auto k) PLEAT_LAMBDA_INLINE { sum[k] = Vec(0.0f); });
-  };
-
   constexpr int64_t line = 64 / sizeof(float);
   const bool contiguous = block.stride == block.length;
   if (block.length < kNarrowPlane) {
     for_vectors(block.length, [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
-      Vec sum[K];
-      zero_sums(sum);
-      each_fours([&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
+      Terms<K> sum = Terms<K>::zero();
+      for_fours([&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
         const int64_t next = base + kPlanesAhead * block.stride, end = next + planes * block.stride;
         for (int64_t at = next; contiguous && at < end; at += line) term.ahead(at);
-        add_planes(base, i, part, planes, sum);
+        sum.add(terms_of(base, i, part, planes));
       });
-      store_sums(i, sum);
+      sums.store(i, sum);
     });
     return;
   }
-  for_vectors(block.length, [&](int64_t i, auto) PLEAT_LAMBDA_INLINE {
-    Vec sum[K];
-    zero_sums(sum);
-    store_sums(i, sum);
-  });
-  each_fours([&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
+  for_vectors(block.length, [&](int64_t i, auto) PLEAT_LAMBDA_INLINE { sums.store(i, Terms<K>::zero()); });
+  for_fours([&](int64_t base, auto planes) PLEAT_LAMBDA_INLINE {
     constexpr int64_t count = decltype(planes)::value;
     for_vectors(block.length, [&](int64_t i, auto part) PLEAT_LAMBDA_INLINE {
       for (int64_t next = 0; contiguous && next < count * kLanes; next += line) {
         term.ahead(base + count * (block.stride + i) + next);
       }
-      Vec sum[K];
-      load_sums(i, sum);
-      add_planes(base, i, part, planes, sum);
-      store_sums(i, sum);
+      Terms<K> sum = sums.load(i);
+      sum.add(terms_of(base, i, part, planes));
+      sums.store(i, sum);
     });
   });
 }

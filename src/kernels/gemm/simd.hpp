@@ -274,12 +274,14 @@ struct RowTiles {
   PLEAT_INLINE int64_t rows(int64_t tile) const { return height + (tile < taller ? 1 : 0); }
 };
 
+inline constexpr int kFewRows = 3;  // which need more than two vectors for enough independent sums
+
 // The last rows, fewer than kGemmRows.
 void multiply_last_rows(int64_t rows, int64_t n, TileInput in, const TileOutput& out) {
   constexpr std::make_integer_sequence<int, kGemmRows - 1> all_rows;
-  constexpr std::make_integer_sequence<int, 3> few_rows;
+  constexpr std::make_integer_sequence<int, kFewRows> few_rows;
   int64_t j = 0;
-  if (rows <= 3) {
+  if (rows <= kFewRows) {
     const int64_t wide = rows == 1 ? 4 * kGemmColumns : 2 * kGemmColumns;
     const TileKernel kernel = rows == 1 ? multiply_tile<1, 8, false> : tile_kernel<4>(rows, few_rows);
     for (; j + wide <= n; j += wide, in.b += wide * in.k) kernel(in, at(out, 0, j), wide);
@@ -319,10 +321,8 @@ void gemm_multiply_strided(int64_t m, int64_t n, int64_t k, const float* a, int6
   constexpr std::make_integer_sequence<int, kGemmRows> all_rows;
   const TileOutput out = tile_output(c, c_stride, accumulate, epilogue);
   TileInput in = {k, a, row_stride, column_stride, packed_b, k * kGemmColumns};
-  if (m <= 3) {
-    if (m > 0) multiply_last_rows(m, n, in, out);
-    return;
-  }
+  if (m == 0) return;
+  if (m <= kFewRows) return multiply_last_rows(m, n, in, out);
   const RowTiles tiles(m, kGemmRows);
   for (int64_t j = 0; j < n; j += kGemmColumns, in.b += kGemmColumns * k) {
     const int64_t columns = n - j < kGemmColumns ? n - j : kGemmColumns;

@@ -73,6 +73,8 @@ struct DirectConv {
   int64_t copied_images() const;  // elements of the copies made beforehand
   int64_t copied_band() const;    // else of a task's own
   bool streams() const;           // results past the caches
+  int64_t step() const { return shape.window.stride[1] * shape.groups * shape.in_channels; }
+  int64_t places() const;  // of a task's pixels: none where they are all a step apart
   int64_t gated_elements() const { return gated ? shape.batch * packed_elements() : 0; }
   template <class T>
   void gate_weights(const ConvOperands<T>& operands, T* weights) const;
@@ -96,17 +98,22 @@ struct WinogradTiles {
   int64_t tiles() const { return shape.batch * tiles_y * tiles_x; }
 
  protected:
-  /// Tiles of one row of tiles; the first one's first output is at (row, column) of the image.
+  /// Tiles of one row of tiles, whose rows x columns outputs begin at (row, column) of the image, and at
+  /// `pixel` of all images.
   struct Run {
     int64_t first, count, image, row, column;
+    int64_t pixel, rows, columns;
   };
   /// body(Run) for all tiles from first to last, in order.
   template <class Body>
   void for_runs(int64_t first, int64_t last, const Body& body) const {
     while (first < last) {
-      const int64_t line = first / tiles_x, next = std::min(last, (line + 1) * tiles_x);
-      body(Run{first, next - first, line / tiles_y, line % tiles_y * m, first % tiles_x * m});
-      first = next;
+      const int64_t line = first / tiles_x, count = std::min(last, (line + 1) * tiles_x) - first;
+      const int64_t image = line / tiles_y, row = line % tiles_y * m, column = first % tiles_x * m;
+      const int64_t height = shape.out[0], width = shape.out[1];
+      body(Run{first, count, image, row, column, (image * height + row) * width + column,
+               std::min(m, height - row), std::min(count * m, width - column)});
+      first += count;
     }
   }
   /// Elements of tile run.first + t of x: v[t*tile_stride + element*stride + channel].

@@ -75,10 +75,16 @@ Workspace DirectConv::workspace(size_t element) const {
   };
   const int64_t images = copied_images() + gated_elements(), band = copied_band(),
                 pixels = band_rows * shape.out[1];
-  if (!global_average) return {bytes(taps, images), bytes(pixels, band)};
+  if (!global_average) return {bytes(taps, images), bytes(places(), band)};
   const int64_t sums = shape.batch * bands() * shape.groups * columns();
   return {bytes(taps + std::max(pixels, bands()), images + sums),
-          bytes(pixels, band + pixels * block_columns)};
+          bytes(places(), band + pixels * block_columns)};
+}
+
+// Pixels are equally far apart where one row of them goes on as the row before ends.
+int64_t DirectConv::places() const {
+  const bool spaced = band_rows == 1 || shape.out[1] * step() == shape.window.stride[0] * row_stride;
+  return spaced ? 0 : band_rows * shape.out[1];
 }
 
 int64_t DirectConv::copied_images() const {
@@ -164,16 +170,14 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
     return band;
   };
   for (int64_t p = 0; global_average && p < band_pixels; ++p) averaged[p] = p * block_columns;
-  // Pixels are equally far apart where one row of them goes on as the row before ends.
-  const int64_t step = w.stride[1] * channels;
-  const bool spaced = band_rows == 1 || shape.out[1] * step == w.stride[0] * row_stride;
+  const bool spaced = places() == 0;
   const int64_t work = band_pixels * block_columns * taps * depth / 32;
   parallel_for(
       shape.batch * bands() * blocks * shape.groups, grain_for(work), [&](int64_t begin, int64_t end) {
         auto* const pixels = context.template worker_workspace<int64_t>();
-        auto* const band = reinterpret_cast<T*>(pixels + round_up(band_pixels, 8));
+        auto* const band = reinterpret_cast<T*>(pixels + round_up(places(), 8));
         T* const results = band + copied_band();
-        for (int64_t p = 0; p < band_pixels && !spaced; ++p) {
+        for (int64_t p = 0; p < places(); ++p) {
           pixels[p] = p / shape.out[1] * w.stride[0] * row_stride + p % shape.out[1] * w.stride[1] * channels;
         }
         for (int64_t i = begin; i < end; ++i) {
@@ -197,14 +201,14 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
                  .columns = block,
                  .taps = taps,
                  .depth = depth,
-                 .x = normalizes ? band : x + group * shape.in_channels + (spaced ? p * step : 0),
+                 .x = normalizes ? band : x + group * shape.in_channels + (spaced ? p * step() : 0),
                  .pixels = spaced ? nullptr : pixels + p,
                  .offsets = offsets,
                  .weights = weights + (group * round_up(columns(), nr) + column) * taps * depth,
                  .y = global_average ? results : o.y + (first + p) * outputs + channel,
                  .y_stride = global_average ? block_columns : outputs,
                  .epilogue = &e,
-                 .pixel_stride = step,
+                 .pixel_stride = step(),
                  .streamed = streamed});
             if (o.moments != nullptr) o.moments->add(image_band, first + p, block_rows, channel, block);
           }

@@ -15,6 +15,7 @@ template <class T, class Body>
 void for_all_gradients(const ops::Window& window, const Shape& x, const Shape& y, T* dx, const Body& body) {
   const auto plane = pool_plane(window, plane_of(x), plane_of(y));
   const int64_t channels = x[3], blocks = divide_up(channels, kChannels), pixels = x.product(1, 3);
+  const WindowAxis rows = row_axis(plane);
   const int64_t work = y.product(1, 3) * plane.kernel_h * plane.kernel_w * kChannels / 4;
   parallel_for(x[0] * blocks, grain_for(work), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -26,8 +27,7 @@ void for_all_gradients(const ops::Window& window, const Shape& x, const Shape& y
         for (; zeroed < end; zeroed += channels) std::fill(zeroed + first, zeroed + last, T(0));
       };
       for (int64_t row = 0; row < plane.out_h; ++row) {
-        const int64_t reach = (plane.kernel_h - 1) * plane.dilation_h + 1;
-        zero_until(std::min(plane.in_h, row * plane.stride_h - plane.pad_h + reach));
+        zero_until(std::min(rows.in, rows.begin(row) + rows.reach() + 1));
         for_window_segments(plane, channels, {row, row + 1, first, last}, [&](const WindowSegment& segment) {
           body(segment, image * pixels * channels, image * y.product(1, 4));
         });

@@ -138,11 +138,11 @@ struct WinogradWeightTiles : WinogradTiles {
   // From an element of so many tiles to the next, of x's and of dy's.
   int64_t x_stride(int64_t tiles) const { return winograd_stride(tiles * in_stride()); }
   int64_t dy_stride(int64_t tiles) const { return winograd_stride(tiles * out_stride()); }
-  /// Tiles [begin, end) of `count` from `first` on: x[element][tile][channel], and dy[element][panel][tile]
-  /// [nr], as pack_b has it.
+  /// Of the `count` tiles from `first` on those in [begin, end): x[element][tile][channel], and
+  /// dy[element][panel][tile][nr], as pack_b has it.
   template <class T>
-  void transform(const Context<T>& context, const WeightOperands<T>& operands, int64_t first, int64_t begin,
-                 int64_t end, int64_t count, T* x, T* dy) const;
+  void transform(const Context<T>& context, const WeightOperands<T>& operands, int64_t first, int64_t count,
+                 int64_t begin, int64_t end, T* x, T* dy) const;
   static constexpr int64_t kFinishElements = 9 * kFinishColumns;  // of a worker's
   template <class T>
   void finish(const Context<T>& context, const T* sums, T* dw) const;

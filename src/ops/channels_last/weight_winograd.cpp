@@ -34,9 +34,8 @@ void WinogradWeightGradient::run(const Context<T>& context, const WeightOperands
   const int64_t blocks = divide_up(ins(), block_in);
   for (int64_t first = 0; first < tiles(); first += chunk_tiles) {
     const int64_t count = std::min(chunk_tiles, tiles() - first);
-    parallel_for(count, grain_for(elements() * (ins() + outs()) / 4), [&](int64_t begin, int64_t end) {
-      transform(context, o, first, first + begin, first + end, count, x, dy);
-    });
+    parallel_for(count, grain_for(elements() * (ins() + outs()) / 4),
+                 [&](int64_t begin, int64_t end) { transform(context, o, first, count, begin, end, x, dy); });
     parallel_for(
         elements() * blocks, grain_for(count * block_in * outs() / 16), [&](int64_t begin, int64_t end) {
           T* const panels = context.worker_workspace();

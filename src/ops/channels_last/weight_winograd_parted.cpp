@@ -41,7 +41,7 @@ void PartedWinogradWeightGradient::run(const Context<T>& context, const WeightOp
       const int64_t first = part * blocks() / parts, last = (part + 1) * blocks() / parts;
       for (int64_t block = first; block < last; ++block) {
         const int64_t tile = block * block_tiles, count = std::min(block_tiles, tiles() - tile);
-        transform(context, o, tile, tile, tile + count, count, x, dy);
+        transform(context, o, tile, count, 0, count, x, dy);
         for (int64_t e = 0; e < elements(); ++e) {
           context.kernels.gemm.multiply_strided(
               ins(), outs(), count, x + e * x_stride(count), 1, in_stride(), dy + e * dy_stride(count),

@@ -8,24 +8,22 @@ WinogradWeightTiles::WinogradWeightTiles(const ConvShape& given, int64_t rows, i
 
 template <class T>
 void WinogradWeightTiles::transform(const Context<T>& context, const WeightOperands<T>& o, int64_t first,
-                                    int64_t begin, int64_t end, int64_t count, T* x, T* dy) const {
-  for_runs(begin, end, [&](const Run& run) {
+                                    int64_t count, int64_t begin, int64_t end, T* x, T* dy) const {
+  for_runs(first + begin, first + end, [&](const Run& run) {
     const int64_t place = run.first - first;
     this->transform_input(context, run, o.x, x + place * in_stride(), x_stride(count), in_stride());
-    const int64_t pixel = (run.image * shape.out[0] + run.row) * shape.out[1] + run.column;
     for (int64_t j = 0; j < outs(); j += nr) {
-      context.kernels.channels_last.winograd_output_gradient(
-          {.m = m,
-           .tiles = run.count,
-           .channels = std::min(nr, outs() - j),
-           .dy = o.dy + pixel * outs() + j,
-           .row_stride = shape.out[1] * outs(),
-           .pixel_stride = outs(),
-           .rows = std::min(m, shape.out[0] - run.row),
-           .columns = std::min(run.count * m, shape.out[1] - run.column),
-           .out = dy + j * count + place * nr,
-           .out_stride = dy_stride(count),
-           .tile_stride = nr});
+      context.kernels.channels_last.winograd_output_gradient({.m = m,
+                                                              .tiles = run.count,
+                                                              .channels = std::min(nr, outs() - j),
+                                                              .dy = o.dy + run.pixel * outs() + j,
+                                                              .row_stride = shape.out[1] * outs(),
+                                                              .pixel_stride = outs(),
+                                                              .rows = run.rows,
+                                                              .columns = run.columns,
+                                                              .out = dy + j * count + place * nr,
+                                                              .out_stride = dy_stride(count),
+                                                              .tile_stride = nr});
     }
   });
 }

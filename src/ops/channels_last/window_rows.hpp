@@ -90,11 +90,16 @@ struct WindowAxis {
   }
 };
 
+/// The rows of a plane.
+inline WindowAxis row_axis(const kernels::PoolPlane& p) {
+  return {p.in_h, p.kernel_h, p.stride_h, p.pad_h, p.pad_end_h, p.dilation_h};
+}
+
 /// Calls body(segment) for the outputs of a band of a channels-last image.
 template <class Body>
 void for_window_segments(const kernels::PoolPlane& p, int64_t channels, const WindowBand& band,
                          const Body& body) {
-  const WindowAxis rows = {p.in_h, p.kernel_h, p.stride_h, p.pad_h, p.pad_end_h, p.dilation_h};
+  const WindowAxis rows = row_axis(p);
   const WindowAxis columns = {p.in_w, p.kernel_w, p.stride_w, p.pad_w, p.pad_end_w, p.dilation_w};
   const int64_t x_row = p.in_w * channels, y_row = p.out_w * channels;
   rows.for_spans(band.row_begin, band.row_end, [&](int64_t i, int64_t height) {

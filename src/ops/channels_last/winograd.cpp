@@ -111,22 +111,20 @@ void WinogradConv::transform_output(const Context<T>& context, const ConvOperand
                                     const T* products) const {
   const int64_t outputs = shape.out_channels;
   for_runs(block.first, block.first + block.tiles, [&](const Run& run) {
-    const int64_t pixel = (run.image * shape.out[0] + run.row) * shape.out[1] + run.column;
     const kernels::Epilogue<T> e =
-        channels_last_epilogue(o.epilogue, o.bias, o.residual, pixel, outputs, block.column);
-    context.kernels.channels_last.winograd_output(
-        {.m = m,
-         .tiles = run.count,
-         .channels = block.columns,
-         .in = products + (run.first - block.first) * block.columns,
-         .in_stride = out_stride(block.tiles, block.columns),
-         .tile_stride = block.columns,
-         .y = o.y + pixel * outputs + block.column,
-         .row_stride = shape.out[1] * outputs,
-         .pixel_stride = outputs,
-         .rows = std::min(m, shape.out[0] - run.row),
-         .columns = std::min(run.count * m, shape.out[1] - run.column),
-         .epilogue = &e});
+        channels_last_epilogue(o.epilogue, o.bias, o.residual, run.pixel, outputs, block.column);
+    context.kernels.channels_last.winograd_output({.m = m,
+                                                   .tiles = run.count,
+                                                   .channels = block.columns,
+                                                   .in = products + (run.first - block.first) * block.columns,
+                                                   .in_stride = out_stride(block.tiles, block.columns),
+                                                   .tile_stride = block.columns,
+                                                   .y = o.y + run.pixel * outputs + block.column,
+                                                   .row_stride = shape.out[1] * outputs,
+                                                   .pixel_stride = outputs,
+                                                   .rows = run.rows,
+                                                   .columns = run.columns,
+                                                   .epilogue = &e});
   });
 }
 
@@ -137,14 +135,11 @@ void WinogradConv::take_moments(const MomentParts<T>& moments, const Block& bloc
   const int64_t part = block.first / block_tiles, width = shape.out[1];
   moments.begin(part, block.column, block.columns);
   for_runs(block.first, block.first + block.tiles, [&](const Run& run) {
-    const int64_t rows = std::min(m, shape.out[0] - run.row);
-    const int64_t columns = std::min(run.count * m, width - run.column);
-    const int64_t pixel = (run.image * shape.out[0] + run.row) * width + run.column;
-    if (columns == width) {
-      moments.add(part, pixel, rows * width, block.column, block.columns);
+    if (run.columns == width) {
+      moments.add(part, run.pixel, run.rows * width, block.column, block.columns);
     } else {
-      for (int64_t r = 0; r < rows; ++r) {
-        moments.add(part, pixel + r * width, columns, block.column, block.columns);
+      for (int64_t r = 0; r < run.rows; ++r) {
+        moments.add(part, run.pixel + r * width, run.columns, block.column, block.columns);
       }
     }
   });
