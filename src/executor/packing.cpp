@@ -1,6 +1,7 @@
 #include "executor/packing.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <utility>
 
@@ -21,11 +22,11 @@ class Packing {
     const auto buffer = static_cast<size_t>(step.inputs[kPackedInput]);
     Tensor& weight = plan_.buffers[buffer].tensor;
     std::vector<TensorRef> inputs(arguments.inputs, arguments.inputs + arguments.input_count);
-    ZeroedMemory read;
+    Read read;
     if (weight.is_deferred()) {
-      read = take_spare();
-      weight.copy_to(read.data());
-      inputs[kPackedInput].data = read.data();
+      read = take_spare(bytes_of(plan_.buffers[buffer].type));
+      weight.copy_to(read.memory.data());
+      inputs[kPackedInput].data = read.memory.data();
     } else {
       inputs[kPackedInput].data = const_cast<void*>(std::as_const(weight).raw());
     }
@@ -33,27 +34,36 @@ class Packing {
     once.inputs = inputs.data();
     pack(step.attributes, once, packed);
     const std::lock_guard lock(mutex_);
-    if (read.data() != nullptr) spare_.push_back(std::move(read));
+    if (read.bytes > 0) spare_.push_back(std::move(read));
     if (--packers_[buffer] == 0) weight = Tensor();
   }
 
-  void will_read(size_t bytes) { most_read_ = std::max(most_read_, bytes); }
-
  private:
-  // While a thread waits for parts of one weight it may begin another.
-  ZeroedMemory take_spare() {
+  struct Read {
+    ZeroedMemory memory;
+    size_t bytes = 0;
+  };
+
+  // While a thread waits for parts of one weight it may begin another. Much more than is needed is given
+  // back.
+  Read take_spare(size_t bytes) {
     const std::lock_guard lock(mutex_);
-    if (spare_.empty()) return ZeroedMemory(most_read_);
-    ZeroedMemory taken = std::move(spare_.back());
-    spare_.pop_back();
+    Read taken;
+    if (!spare_.empty()) {
+      taken = std::move(spare_.back());
+      spare_.pop_back();
+    }
+    if (taken.bytes < bytes || taken.bytes / 2 > bytes) {
+      taken = {};
+      taken = {ZeroedMemory(bytes), bytes};
+    }
     return taken;
   }
 
   Plan& plan_;
   std::vector<int> packers_;  // of each buffer, those still to come
-  size_t most_read_ = 0;      // bytes of the largest weight
   std::mutex mutex_;
-  std::vector<ZeroedMemory> spare_;  // for weights that are read to be packed
+  std::vector<Read> spare_;  // for weights that are read to be packed
 };
 
 }  // namespace
@@ -80,7 +90,7 @@ std::vector<int> count_packers(const Plan& plan) {
 ZeroedMemory pack_weights(Plan& plan, std::vector<int> packers,
                           FunctionRef<RunArguments*(size_t step)> arguments_of) {
   struct Place {
-    size_t step, offset;
+    size_t step, offset, read;
   };
   std::vector<Place> places;
   size_t total = 0;
@@ -88,15 +98,16 @@ ZeroedMemory pack_weights(Plan& plan, std::vector<int> packers,
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     if (step.packed_bytes == 0) continue;
-    places.push_back({i, total});
+    places.push_back({i, total, bytes_of(plan.buffers[static_cast<size_t>(step.inputs[kPackedInput])].type)});
     total += whole_lines(step.packed_bytes);
-    packing.will_read(bytes_of(plan.buffers[static_cast<size_t>(step.inputs[kPackedInput])].type));
   }
+  // The largest first: what they are read into is given back before all is packed.
+  std::ranges::stable_sort(places, std::greater(), &Place::read);
   ZeroedMemory packed(total);
   parallel_for(static_cast<int64_t>(places.size()), /*grain=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
-      const auto [i, offset] = places[static_cast<size_t>(p)];
-      packing.pack(plan.steps[i], *arguments_of(i), packed.data() + offset);
+      const Place& place = places[static_cast<size_t>(p)];
+      packing.pack(plan.steps[place.step], *arguments_of(place.step), packed.data() + place.offset);
     }
   });
   return packed;

@@ -46,16 +46,34 @@ PLEAT_INLINE Vec exp_minus_1(Vec x) {
   return xsimd::fma(q * r, power, power - Vec(1.0f));
 }
 
-/// 1 + e^-x within 2e-7 relative, infinity below -88.4: -x log2(e) = k + f, |f| <= 1/2, a minimax polynomial
-/// for 2^f, which is shorter than that for e^r.
+#if defined(PLEAT_ARCH_AVX512)
+// 2^(i/16), and what rounds to a multiple of 1/16, i in its lowest bits.
+alignas(64) constexpr float kPowers[16] = {
+    1.0f,        1.04427373f, 1.09050775f, 1.13878858f, 1.18920708f, 1.24185777f, 1.29683959f, 1.35425556f,
+    1.41421354f, 1.47682619f, 1.54221082f, 1.61049032f, 1.68179286f, 1.75625217f, 1.8340081f,  1.91520655f};
+inline constexpr float kSixteenths = 1.5f * (1 << 19);
+#endif
+
+/// 1 + e^-x within 2e-7 relative, infinity below -88.8: -x log2(e) = k + f, a minimax polynomial for 2^f,
+/// which is shorter than that for e^r. k is whole and |f| <= 1/2; or where a register holds a table, k has
+/// sixteenths and |f| <= 1/32.
 PLEAT_INLINE Vec one_plus_exp_minus(Vec x) {
   x = xsimd::min(Vec(87.0f), xsimd::max(Vec(-89.0f), x));
   const Vec log2e(-1.44269502f);
-  const Vec shifted = xsimd::fma(x, log2e, Vec(kRounding)), whole = shifted - Vec(kRounding);
-  const Vec f = xsimd::fma(x, Vec(-1.92596299e-8f), xsimd::fms(x, log2e, whole));
-  const Vec q = polynomial(f, 1.326472731e-3f, 9.671512991e-3f, 5.550733581e-2f, 2.402224243e-1f,
-                           6.931470037e-1f, 1.0f);
+  const auto rest = [&](Vec k) PLEAT_LAMBDA_INLINE {
+    return xsimd::fma(x, Vec(-1.92596299e-8f), xsimd::fms(x, log2e, k));
+  };
+#if defined(PLEAT_ARCH_AVX512)
+  const Vec shifted = xsimd::fma(x, log2e, Vec(kSixteenths)), k = shifted - Vec(kSixteenths);
+  const Vec q = polynomial(rest(k), 5.55041090e-2f, 2.40226510e-1f, 6.93147180e-1f, 1.0f);
+  const __m512 power = _mm512_permutexvar_ps(_mm512_castps_si512(shifted), _mm512_load_ps(kPowers));
+  return xsimd::fma(q, Vec(_mm512_scalef_ps(power, k)), Vec(1.0f));
+#else
+  const Vec shifted = xsimd::fma(x, log2e, Vec(kRounding));
+  const Vec q = polynomial(rest(shifted - Vec(kRounding)), 1.326472731e-3f, 9.671512991e-3f, 5.550733581e-2f,
+                           2.402224243e-1f, 6.931470037e-1f, 1.0f);
   return xsimd::fma(q, float_of(bits_of(shifted) << 23), Vec(1.0f));
+#endif
 }
 
 }  // namespace

@@ -402,7 +402,8 @@ struct GlobalAvgPool {
 struct GlobalAvgPoolGradient {};  ///< dy, x (its shape only) -> dx
 
 // Channels-last forms of Conv and the pools: their results, with x and y as (N, H, W, C).
-/// x, weight (out, C/groups, kh, kw), bias? (out), residual? (y's shape), saved or gate? -> y, moments?
+/// x, weight (out, C/groups, kh, kw), bias? (out), residual? (y's shape), saved or gate? -> y, moments or
+/// means?
 struct ConvChannelsLast {
   Window window;
   int64_t groups = 1;
@@ -416,6 +417,7 @@ struct ConvChannelsLast {
   /// Each channel of x is multiplied by input 4, (N, 1, 1, C) or (1, 1, 1, C); one group, a constant weight.
   bool gated = false;
   bool moments = false;  ///< also gives y's, (3, C) over all pixels: see ops/moments.hpp
+  bool means = false;    ///< also gives y's over each plane, (N, 1, 1, C); depthwise only
 };
 struct ConvChannelsLastInputGradient {  ///< weight, dy, x (its shape only) -> dx
   Window window;
@@ -428,12 +430,13 @@ struct ConvChannelsLastWeightGradient {  ///< x, dy, weight (its shape only), sa
   bool precise = false;
   std::optional<Activation> normalizes = {};  ///< as ConvChannelsLast's; input 3
 };
-/// x, weight (C, in, 1, 1), bias? (C), depthwise weight (C, 1, kh, kw), its bias? (C) -> y: a depthwise
-/// convolution of what one of single pixels makes; the weights are constant
+/// x, weight (C, in, 1, 1), bias? (C), depthwise weight (C, 1, kh, kw), its bias? (C) -> y, means?:
+/// a depthwise convolution of what one of single pixels makes; the weights are constant
 struct ExpandDepthwiseChannelsLast {
   Epilogue expand;  ///< of the first
   Window window;
   Epilogue epilogue;
+  bool means = false;  ///< as ConvChannelsLast's
 };
 /// center (C), scale (C), shift (C), x... (N, ..., C_i) -> act((concat(x...) - center) * scale + shift)
 struct ConcatScaleShiftChannelsLast {

@@ -61,6 +61,7 @@ extern const Pass kChooseTrainingLayout;
 extern const Pass kGatherChannels;
 extern const Pass kOrderChannels;
 extern const Pass kGateInConv;
+extern const Pass kMeansFromDepthwise;
 extern const Pass kCancelledBiases;
 extern const Pass kMomentsFromConv;
 extern const Pass kNormalizeInLoad;

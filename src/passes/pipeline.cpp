@@ -39,8 +39,8 @@ GraphData folded_graph(const GraphData& graph, PassContext& context) {
 GraphData inference_graph(const GraphData& graph, bool fold, PassContext& context) {
   if (fold) {
     GraphData folded = folded_graph(graph, context);
-    for (const Pass* pass :
-         {&kGateActivations, &kFuseEpilogue, &kChooseLayout, &kGatherChannels, &kOrderChannels, &kGateInConv})
+    for (const Pass* pass : {&kGateActivations, &kFuseEpilogue, &kChooseLayout, &kGatherChannels,
+                             &kOrderChannels, &kGateInConv, &kMeansFromDepthwise})
       run_passes(folded, {pass, 1}, context);
     return folded;
   }

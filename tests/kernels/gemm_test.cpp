@@ -122,6 +122,25 @@ TEST_CASE("gemm packs panels with zeros past the edge") {
   });
 }
 
+TEST_CASE("gemm scales a panel's rows") {
+  for_each_isa([](const KernelTable<float>& table) {
+    Random random(seed());
+    for (const int64_t k : {0, 1, 7, 16, 33}) {
+      CAPTURE(k);
+      const int64_t nr = table.gemm.nr;
+      const std::vector<float> packed = uniform(random, k * nr), factors = uniform(random, k);
+      Guarded<float> scaled(k * nr);
+      table.gemm.scale_panel(k, packed.data(), factors.data(), scaled.data());
+      CHECK(scaled.intact());
+      size_t wrong = 0;
+      for (size_t i = 0; i < packed.size(); ++i) {
+        wrong += scaled.values()[i] != packed[i] * factors[i / static_cast<size_t>(nr)];
+      }
+      CHECK(wrong == 0);
+    }
+  });
+}
+
 TEST_CASE("gemm multiplies packed and strided matrices, to the same bits") {
   for_each_isa([](const KernelTable<float>& table) {
     Random random(seed());

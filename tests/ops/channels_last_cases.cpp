@@ -91,6 +91,10 @@ std::vector<OpCase> channels_last_cases() {
       // Tasks that share rows of the image.
       conv_case({1, 14, 14, 96}, 320, 3, {.stride = 2, .pad = 1}),
       conv_case({1, 14, 14, 64}, 640, 1),
+      conv_case({2, 7, 7, 96}, 160, 1),
+      // Rows of outputs by themselves; and pixels kept from meeting in the cache.
+      conv_case({1, 4, 58, 3}, 20, 3, {.pad = 1}),
+      conv_case({2, 6, 5, 512}, 9, 3, {.stride = 2, .pad = 1, .precise = true}),
       // The first of a network, and averages of the plane.
       conv_case({2, 9, 17, 3}, 20, 3, {.pad = 1, .planar = true}),
       conv_case({1, 40, 37, 1}, 70, 7, {.stride = 2, .pad = 3, .planar = true}),

@@ -210,38 +210,49 @@ inline void max_row(const WindowRow<float>& row) {
   });
 }
 
-// Vecs neighbouring vectors of channels: sums that do not wait for each other.
-template <int Vecs, class Load, class Store>
+// Vecs neighbouring vectors of channels, each in Chains sums that do not wait for each other.
+template <int Vecs, int Chains, class Load, class Store>
 PLEAT_INLINE void average_channels(const WindowRow<float>& row, int64_t c, float factor, const Load& read,
                                    const Store& write) {
-  constexpr int64_t kPiece = 32;
+  constexpr int64_t kPiece = 32 * Chains;
   for (int64_t q = 0; q < row.outputs; ++q) {
     const float* x = row.x + q * row.x_stride + c;
     float* y = row.y + q * row.y_stride + c;
-    Vec sum[Vecs], piece[Vecs];
+    Vec sum[Vecs], piece[Chains][Vecs];
+    const auto add = [&](auto k, int64_t t) PLEAT_LAMBDA_INLINE {
+      const float* tap = x + row.offsets[t];
+      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { piece[k][v] += read(tap + v * kLanes); });
+    };
     unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { sum[v] = Vec(0.0f); });
     for (int64_t t = 0; t < row.taps;) {
-      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { piece[v] = Vec(0.0f); });
-      for (const int64_t end = t + kPiece < row.taps ? t + kPiece : row.taps; t < end; ++t) {
-        const float* tap = x + row.offsets[t];
-        unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { piece[v] += read(tap + v * kLanes); });
+      unroll<Chains>([&](auto k) PLEAT_LAMBDA_INLINE {
+        unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { piece[k][v] = Vec(0.0f); });
+      });
+      const int64_t end = t + kPiece < row.taps ? t + kPiece : row.taps;
+      for (; t + Chains <= end; t += Chains) {
+        unroll<Chains>([&](auto k) PLEAT_LAMBDA_INLINE { add(k, t + k); });
       }
-      unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { sum[v] += piece[v]; });
+      for (; t < end; ++t) add(Index<0>{}, t);
+      unroll<Chains>([&](auto k) PLEAT_LAMBDA_INLINE {
+        unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { sum[v] += piece[k][v]; });
+      });
     }
     unroll<Vecs>([&](auto v) PLEAT_LAMBDA_INLINE { write(y + v * kLanes, sum[v] * Vec(factor)); });
   }
 }
 
 inline void average_row(const WindowRow<float>& row, float factor) {
-  constexpr int vectors = 4;
   const auto whole = [](const float* p) PLEAT_LAMBDA_INLINE { return load(p); };
   const auto write = [](float* p, Vec v) PLEAT_LAMBDA_INLINE { store(p, v); };
   int64_t first = 0;
-  for (; first + vectors * kLanes <= row.channels; first += vectors * kLanes) {
-    average_channels<vectors>(row, first, factor, whole, write);
+  for (; first + 4 * kLanes <= row.channels; first += 4 * kLanes) {
+    average_channels<4, 1>(row, first, factor, whole, write);
+  }
+  for (; first + 2 * kLanes <= row.channels; first += 2 * kLanes) {
+    average_channels<2, 2>(row, first, factor, whole, write);
   }
   for_channels(row.channels - first, [&](int64_t c, const auto& read, const auto& put) PLEAT_LAMBDA_INLINE {
-    average_channels<1>(row, first + c, factor, read, put);
+    average_channels<1, 4>(row, first + c, factor, read, put);
   });
 }
 

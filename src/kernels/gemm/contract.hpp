@@ -31,6 +31,8 @@ struct GemmKernels {
   void (*pack_a)(int64_t m, int64_t k, const T* a, int64_t row_stride, int64_t column_stride, T* packed);
   /// packed[p][l][j] = b[l*row_stride + (p*nr+j)*column_stride]
   void (*pack_b)(int64_t k, int64_t n, const T* b, int64_t row_stride, int64_t column_stride, T* packed);
+  /// One panel of packed B: scaled[l][j] = packed[l][j] * factors[l].
+  void (*scale_panel)(int64_t k, const T* packed, const T* factors, T* scaled);
   /// c[i*c_stride + j] = (accumulate ? c : 0) + sum_l A[i,l] B[l,j], then the epilogue. A and B are packed.
   void (*multiply)(int64_t m, int64_t n, int64_t k, const T* packed_a, const T* packed_b, T* c,
                    int64_t c_stride, bool accumulate, const Epilogue<T>* epilogue);

@@ -25,6 +25,11 @@ void gemm_pack_b(int64_t k, int64_t n, const T* b, int64_t row_stride, int64_t c
 }
 
 template <class T>
+void gemm_scale_panel(int64_t k, const T* packed, const T* factors, T* scaled) {
+  for (int64_t i = 0; i < k * kGemmTile; ++i) scaled[i] = packed[i] * factors[i / kGemmTile];
+}
+
+template <class T>
 T gemm_finish(T sum, int64_t i, int64_t j, const Epilogue<T>* epilogue) {
   if (epilogue == nullptr) return sum;
   const Epilogue<T>& e = *epilogue;
@@ -74,12 +79,13 @@ void gemm_multiply_rows(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_s
 }
 
 template <class T>
-inline constexpr GemmKernels<T> kGemm = {kGemmTile,
-                                         kGemmTile,
-                                         gemm_pack_a<T>,
-                                         gemm_pack_b<T>,
-                                         gemm_multiply<T>,
-                                         gemm_multiply_strided<T>,
-                                         gemm_multiply_rows<T>};
+inline constexpr GemmKernels<T> kGemm = {.mr = kGemmTile,
+                                         .nr = kGemmTile,
+                                         .pack_a = gemm_pack_a<T>,
+                                         .pack_b = gemm_pack_b<T>,
+                                         .scale_panel = gemm_scale_panel<T>,
+                                         .multiply = gemm_multiply<T>,
+                                         .multiply_strided = gemm_multiply_strided<T>,
+                                         .multiply_rows = gemm_multiply_rows<T>};
 
 }  // namespace pleat::kernels::reference

@@ -92,6 +92,14 @@ void gemm_pack_b(int64_t k, int64_t n, const float* b, int64_t row_stride, int64
   }
 }
 
+void gemm_scale_panel(int64_t k, const float* packed, const float* factors, float* scaled) {
+  for (int64_t l = 0; l < k; ++l, packed += kGemmColumns, scaled += kGemmColumns) {
+    const Vec factor(factors[l]);
+    store(scaled, load(packed) * factor);
+    store(scaled + kLanes, load(packed + kLanes) * factor);
+  }
+}
+
 // ---- Finishing a tile
 
 // Where a tile goes and what happens to it on the way: the epilogue seen from the tile's first element.
@@ -398,9 +406,14 @@ void gemm_multiply_rows(int64_t m, int64_t n, int64_t k, const float* a, int64_t
     activate_block(out.activation, out.alpha, out.c, out.c_stride, m, n);
 }
 
-inline constexpr GemmKernels<float> kGemm = {kGemmRows,         kGemmColumns,  gemm_pack_a,
-                                             gemm_pack_b,       gemm_multiply, gemm_multiply_strided,
-                                             gemm_multiply_rows};
+inline constexpr GemmKernels<float> kGemm = {.mr = kGemmRows,
+                                             .nr = kGemmColumns,
+                                             .pack_a = gemm_pack_a,
+                                             .pack_b = gemm_pack_b,
+                                             .scale_panel = gemm_scale_panel,
+                                             .multiply = gemm_multiply,
+                                             .multiply_strided = gemm_multiply_strided,
+                                             .multiply_rows = gemm_multiply_rows};
 
 }  // namespace
 }  // namespace pleat::kernels

@@ -5,21 +5,21 @@
 namespace pleat {
 namespace {
 
-// Costs in multiply-adds. A byte of weights is read from memory; an element of a tile is transformed beside
-// the products, in and out.
-constexpr double kByte = 2, kTransformed = 10;
+// Costs in multiply-adds. A byte of weights is read from memory, in which time wider vectors multiply more;
+// an element of a tile is transformed beside the products, in and out.
+constexpr double kByteColumn = 1.0 / 8, kTransformed = 10;
 // Fewer channels leave the transforms longer than the products.
 constexpr int64_t kWinogradChannels = 16;
 
-// `passes`: how often the weights go to or come from memory.
-double direct_cost(const ConvShape& s, double passes) {
+// `weight`: of an element's ways to or from memory.
+double direct_cost(const ConvShape& s, double weight) {
   return static_cast<double>(s.multiply_adds()) +
-         passes * kByte * 4 * static_cast<double>(s.in_channels * s.out_channels * 9);
+         weight * static_cast<double>(s.in_channels * s.out_channels * 9);
 }
-double winograd_cost(const WinogradConv& w, double passes) {
+double winograd_cost(const WinogradConv& w, double weight) {
   const ConvShape& s = w.shape;
   const auto pairs = static_cast<double>(s.in_channels * s.out_channels * w.elements());
-  return pairs * (static_cast<double>(w.tiles()) + passes * kByte * 4) +
+  return pairs * (static_cast<double>(w.tiles()) + weight) +
          kTransformed * static_cast<double>(w.tiles() * w.elements() * (s.in_channels + s.out_channels));
 }
 
@@ -33,9 +33,10 @@ ConvAlgorithm choose_algorithm(const ConvShape& shape, const ops::ConvChannelsLa
   if (!attributes.precise && WinogradConv::fits(shape) &&
       std::min(shape.in_channels, shape.out_channels) >= kWinogradChannels) {
     const double passes = attributes.trains ? 3 : 1;
+    const double weight = passes * 4 * kByteColumn * static_cast<double>(nr);
     const WinogradConv two(shape, nr, 2), four(shape, nr, 4);
-    const WinogradConv& best = winograd_cost(two, passes) < winograd_cost(four, passes) ? two : four;
-    if (winograd_cost(best, passes) < direct_cost(shape, passes)) return best;
+    const WinogradConv& best = winograd_cost(two, weight) < winograd_cost(four, weight) ? two : four;
+    if (winograd_cost(best, weight) < direct_cost(shape, weight)) return best;
   }
   return DirectConv(shape, attributes, nr);
 }

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <variant>
 
-#include "ops/channels_last/moments.hpp"
 #include "ops/channels_last/normalized_load.hpp"
+#include "ops/channels_last/output_sums.hpp"
 #include "ops/channels_last/window_rows.hpp"
 
 namespace pleat {
@@ -35,7 +35,7 @@ struct ConvOperands {
   T* y;
   const ops::Epilogue& epilogue;
   const NormalizedLoad<T>* load = nullptr;  ///< of x, for algorithms that were told so
-  const MomentParts<T>* moments = nullptr;  ///< of y, to be taken in so many parts as moment_parts()
+  const OutputSums<T>* sums = nullptr;      ///< to be taken in so many parts as sum_parts()
   const T* gate = nullptr;                  ///< see ops::ConvChannelsLast
   int64_t gates = 0;                        ///< images that have one: all, or 1 for all
 };
@@ -51,14 +51,16 @@ struct DirectConv {
   bool normalizes;              ///< x as it is read: of one pixel at a time, and one group
   bool gated;
   bool copied;                       ///< reads a copy: padded, channels last
-  int64_t row_stride;                ///< of what is read
+  int64_t row_stride, pixel_stride;  ///< of what is read
   int64_t taps, depth;               ///< neighbouring taps whose data is contiguous count as one
+  bool columns_outside;
   int64_t band_rows, block_columns;  ///< output rows and channels of a task
+  bool by_rows;                      ///< blocks are rows of outputs, else of all a task's
   int64_t block_pixels;              ///< that stay in the second cache while panels of weights pass by
 
   DirectConv(const ConvShape& shape, const ops::ConvChannelsLast& attributes, int64_t nr);
   int64_t packed_elements() const;
-  int64_t moment_parts() const { return shape.batch * bands(); }
+  int64_t sum_parts() const { return shape.batch * bands(); }
   Workspace workspace(size_t element) const;
   template <class T>
   void pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const;
@@ -73,11 +75,16 @@ struct DirectConv {
   int64_t copied_images() const;  // elements of the copies made beforehand
   int64_t copied_band() const;    // else of a task's own
   bool streams() const;           // results past the caches
-  int64_t step() const { return shape.window.stride[1] * shape.groups * shape.in_channels; }
-  int64_t places() const;  // of a task's pixels: none where they are all a step apart
+  int64_t step() const { return shape.window.stride[1] * pixel_stride; }
+  bool is_spaced() const;  // pixels of a task are all a step apart
+  int64_t places() const;  // of a task's pixels, where those of a block are not
+  int64_t place_of(int64_t pixel) const {
+    return pixel / shape.out[1] * shape.window.stride[0] * row_stride + pixel % shape.out[1] * step();
+  }
   int64_t gated_elements() const { return gated ? shape.batch * packed_elements() : 0; }
   template <class T>
-  void gate_weights(const ConvOperands<T>& operands, T* weights) const;
+  void gate_weights(const kernels::KernelTable<T>& kernels, const ConvOperands<T>& operands,
+                    T* weights) const;
 };
 
 /// The least distance of so many elements from which a tile's elements, that far apart, are in different sets
@@ -131,7 +138,7 @@ struct WinogradConv : WinogradTiles {
   WinogradConv(const ConvShape& shape, int64_t nr, int64_t m);
   static bool fits(const ConvShape& shape);
   int64_t packed_elements() const;
-  int64_t moment_parts() const { return divide_up(tiles(), block_tiles); }
+  int64_t sum_parts() const { return divide_up(tiles(), block_tiles); }
   Workspace workspace(size_t element) const;
   template <class T>
   void pack(const kernels::KernelTable<T>& kernels, const FilterView<T>& filter, T* packed) const;
@@ -153,7 +160,7 @@ struct WinogradConv : WinogradTiles {
   void transform_output(const Context<T>& context, const ConvOperands<T>& operands, const Block& block,
                         const T* products) const;
   template <class T>
-  void take_moments(const MomentParts<T>& moments, const Block& block) const;
+  void add_to_sums(const OutputSums<T>& sums, const Block& block) const;
 };
 
 /// One channel in and out of each group, a vector of channels at once.
@@ -163,7 +170,7 @@ struct DepthwiseConv {
 
   static bool fits(const ConvShape& shape);
   int64_t packed_elements() const { return shape.groups * shape.kernel_size(); }
-  int64_t moment_parts() const { return shape.batch * bands().count; }
+  int64_t sum_parts() const { return shape.batch * bands().count; }
   // A worker's: normalized rows of a window.
   Workspace workspace(size_t element) const {
     return {0, normalizes ? static_cast<size_t>(NormalizedRows<float>::elements(shape)) * element : 0};

@@ -3,6 +3,8 @@
 
 #include "base/format.hpp"
 #include "ops/channels_last/algorithms.hpp"
+#include "ops/channels_last/moments.hpp"
+#include "ops/channels_last/plane_means.hpp"
 #include "ops/window.hpp"
 
 namespace pleat {
@@ -39,6 +41,10 @@ struct ConvChannelsLastOp {
     if (attributes.gated) check_gate(attributes, in);
     if (attributes.global_average) y[1] = y[2] = 1;
     if (attributes.moments) return {{in[0]->dtype, y}, {in[0]->dtype, {kMomentRows, y[3]}}};
+    if (attributes.means) {
+      if (attributes.groups != y[3] || in[1]->shape[1] != 1) fail("conv: only a depthwise one gives means");
+      return {{in[0]->dtype, y}, {in[0]->dtype, {y[0], 1, 1, y[3]}}};
+    }
     return {{in[0]->dtype, y}};
   }
 
@@ -54,14 +60,14 @@ struct ConvChannelsLastOp {
     return algorithm(attributes, in[0]->shape, in[1]->shape, panel_columns(compute));
   }
 
-  // Shared: the algorithm's, with its packed weights where these train; then the parts of moments.
+  // Shared: the algorithm's, with its packed weights where these train; then the sums of parts.
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const ConvAlgorithm a = algorithm(attributes, in, compute);
     Workspace need = algorithm_workspace(attributes, a, size_of(compute));
-    if (attributes.moments) {
-      const int64_t channels = in[1]->shape[0];
-      need.shared = whole_lines(need.shared) + MomentParts<double>::bytes(moment_parts(a), channels);
-    }
+    const int64_t channels = in[1]->shape[0], parts = sum_parts(a);
+    if (attributes.moments || attributes.means) need.shared = whole_lines(need.shared);
+    if (attributes.moments) need.shared += MomentParts<double>::bytes(parts, channels);
+    if (attributes.means) need.shared += PlaneMeans<double>::bytes(parts, channels);
     return need;
   }
   static size_t packed_bytes(const Attributes& attributes, const InputTypes& in, DType compute) {
@@ -84,11 +90,16 @@ struct ConvChannelsLastOp {
       packed = pack_in_run(chosen, context, filter_view(sizes(attributes, x, weight), context.in(1)));
     }
     const NormalizedLoad<T> load(context, attributes.normalizes, 4);
+    const size_t used = whole_lines(algorithm_workspace(attributes, chosen, sizeof(T)).shared);
+    void* const memory = context.template workspace<std::byte>() + used;
     std::optional<MomentParts<T>> moments;
+    std::optional<PlaneMeans<T>> means;
+    const OutputSums<T>* sums = nullptr;
     if (attributes.moments) {
-      const size_t used = whole_lines(algorithm_workspace(attributes, chosen, sizeof(T)).shared);
-      auto* const memory = reinterpret_cast<double*>(context.template workspace<std::byte>() + used);
-      moments.emplace(context.kernels, context.out(0), moment_parts(chosen), weight[0], memory);
+      sums = &moments.emplace(context.kernels, context.out(0), sum_parts(chosen), weight[0], memory);
+    }
+    if (attributes.means) {
+      sums = &means.emplace(context.kernels, context.out(0), sum_parts(chosen), weight[0], memory);
     }
     const ConvOperands<T> operands = {.x = context.in(0),
                                       .packed = packed,
@@ -97,11 +108,12 @@ struct ConvChannelsLastOp {
                                       .y = context.out(0),
                                       .epilogue = attributes.epilogue,
                                       .load = &load,
-                                      .moments = moments ? &*moments : nullptr,
+                                      .sums = sums,
                                       .gate = attributes.gated ? context.in(4) : nullptr,
                                       .gates = attributes.gated ? context.in_shape(4)[0] : 0};
     std::visit([&](const auto& a) { a.run(context, operands); }, chosen);
     if (moments) moments->join(context.out(1));
+    if (means) means->join(context, x[0], context.out_shape(0).product(1, 3), context.out(1));
   }
 
   static void gradient(const Attributes& attributes, GradientScope& scope) {
@@ -137,8 +149,8 @@ struct ConvChannelsLastOp {
   static Workspace algorithm_workspace(const Attributes& attributes, const ConvAlgorithm& a, size_t element) {
     return attributes.trains ? packing_workspace(a, element) : workspace_of(a, element);
   }
-  static int64_t moment_parts(const ConvAlgorithm& algorithm) {
-    return std::visit([](const auto& a) { return a.moment_parts(); }, algorithm);
+  static int64_t sum_parts(const ConvAlgorithm& algorithm) {
+    return std::visit([](const auto& a) { return a.sum_parts(); }, algorithm);
   }
 };
 

@@ -65,10 +65,10 @@ void DepthwiseConv::run_band(const Context<T>& context, const ConvOperands<T>& o
     x = {memory + first, 0, row_elements(), channels, NormalizedRows<T>::slots(shape)};
     normalized.emplace(*o.load, shape, planes, memory, band.row_begin, first, count);
   }
-  std::optional<PendingRows<T>> moments;
-  if (o.moments != nullptr) {
+  std::optional<PendingRows<T>> sums;
+  if (o.sums != nullptr) {
     const WindowBands cut = bands();
-    moments.emplace(*o.moments, image * cut.count + band.row_begin / cut.height, first, count);
+    sums.emplace(*o.sums, image * cut.count + band.row_begin / cut.height, first, count);
   }
   for (int64_t i = band.row_begin; i < band.row_end; ++i) {
     if (normalized) normalized->make(i);
@@ -76,7 +76,7 @@ void DepthwiseConv::run_band(const Context<T>& context, const ConvOperands<T>& o
     kernels::Epilogue<T> e = channels_last_epilogue(o.epilogue, o.bias, o.residual, 0, channels, first);
     if (o.residual != nullptr) e.residual = o.residual + place;
     run_row(context.kernels, i, count, x, o.packed + first, o.y + place, y.pixel, e);
-    if (moments) moments->add((image * shape.out[0] + i) * shape.out[1], shape.out[1], i + 1 == band.row_end);
+    if (sums) sums->add((image * shape.out[0] + i) * shape.out[1], shape.out[1], i + 1 == band.row_end);
   }
 }
 

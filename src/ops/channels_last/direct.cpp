@@ -8,7 +8,9 @@ namespace {
 
 constexpr int64_t kTaskPixels = 96;            // fewer would leave weights read too seldom
 constexpr int64_t kBlockElements = 112 << 10;  // of the image, in the second cache
+constexpr int64_t kMeeting = 1024;
 constexpr int64_t kFewestPixels = 16;
+constexpr int64_t kRowPixels = 56;  // of a row that is a block of its own
 // Weights that stay in the first cache pass by few pixels at a time: outputs are written line after line.
 constexpr int64_t kFirstCacheWeights = 6 << 10, kFewPixels = 96;
 // Sums of more than so many take longer than memory needs to read, then write their line.
@@ -28,8 +30,11 @@ DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attr
   const ops::Window& w = shape.window;
   const int64_t channels = shape.groups * shape.in_channels;
   copied = planar || is_padded(w);
-  row_stride = (copied ? read_columns(shape) : shape.in[1]) * channels;
-  const RowTaps window = row_taps(shape, row_stride);
+  // Outputs' pixels a multiple of 4 KiB apart would meet in the same lines of the first cache.
+  const bool meet = copied && !planar && w.stride[1] * channels % kMeeting == 0;
+  pixel_stride = channels + (meet ? 16 : 0);
+  row_stride = (copied ? read_columns(shape) : shape.in[1]) * pixel_stride;
+  const RowTaps window = row_taps(shape, row_stride, pixel_stride);
   taps = window.count;
   depth = window.depth;
 
@@ -45,20 +50,29 @@ DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attr
   while (global_average && band_rows > 1 && band_rows * shape.out[1] * block_columns > kAveragedElements) {
     band_rows = divide_up(band_rows, 2);
   }
+  columns_outside = shape.batch * shape.in_plane() * channels < columns() * shape.kernel_size() * channels;
+  const auto halve_rows = [&](int64_t fewest) {
+    if (band_rows == 1 || band_rows * shape.out[1] < 2 * fewest) return false;
+    band_rows = divide_up(band_rows, 2);
+    return true;
+  };
+  const auto halve_columns = [&] {
+    if (block_columns == nr) return false;
+    block_columns = round_up(block_columns / 2, nr);
+    return true;
+  };
   while (tasks() < kTasks && halves()) {
-    if (band_rows > 1 && band_rows * shape.out[1] >= 2 * kTaskPixels) {
-      band_rows = divide_up(band_rows, 2);
-    } else if (block_columns > nr) {
-      block_columns = round_up(block_columns / 2, nr);
-    } else {
+    if (columns_outside ? !halve_columns() && !halve_rows(kFewestPixels)
+                        : !halve_rows(kTaskPixels) && !halve_columns())
       break;
-    }
   }
   const int64_t pixels = std::max<int64_t>(1, band_rows * shape.out[1]);
   block_pixels = std::max(kFewestPixels, kBlockElements / channels / w.stride[0] / w.stride[1]);
   if (block_columns > nr && block_columns * taps * depth <= kFirstCacheWeights)
     block_pixels = std::min(block_pixels, kFewPixels);
+  by_rows = !is_spaced() && shape.out[1] >= kRowPixels;
   block_pixels = global_average ? pixels : divide_up(pixels, divide_up(pixels, block_pixels));
+  if (by_rows) block_pixels = shape.out[1];
 }
 
 int64_t DirectConv::packed_elements() const {
@@ -82,9 +96,12 @@ Workspace DirectConv::workspace(size_t element) const {
 }
 
 // Pixels are equally far apart where one row of them goes on as the row before ends.
+bool DirectConv::is_spaced() const {
+  return band_rows == 1 || shape.out[1] * step() == shape.window.stride[0] * row_stride;
+}
+
 int64_t DirectConv::places() const {
-  const bool spaced = band_rows == 1 || shape.out[1] * step() == shape.window.stride[0] * row_stride;
-  return spaced ? 0 : band_rows * shape.out[1];
+  return is_spaced() || by_rows ? 0 : band_rows * shape.out[1];
 }
 
 int64_t DirectConv::copied_images() const {
@@ -120,15 +137,13 @@ void DirectConv::pack(const kernels::KernelTable<T>& kernels, const FilterView<T
 // The packed weights once for each gate: an input's `nr` weights are multiplied by what its channel of x
 // would be.
 template <class T>
-void DirectConv::gate_weights(const ConvOperands<T>& o, T* weights) const {
+void DirectConv::gate_weights(const kernels::KernelTable<T>& kernels, const ConvOperands<T>& o,
+                              T* weights) const {
   const int64_t inputs = shape.in_channels, panels = divide_up(columns(), nr) * shape.kernel_size();
-  parallel_for(o.gates * panels, grain_for(inputs * nr / 4), [&](int64_t begin, int64_t end) {
+  parallel_for(o.gates * panels, grain_for(inputs * nr / 16), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const T *from = o.packed + i % panels * inputs * nr, *gate = o.gate + i / panels * inputs;
-      T* to = weights + i * inputs * nr;
-      for (int64_t l = 0; l < inputs; ++l, from += nr, to += nr) {
-        for (int64_t j = 0; j < nr; ++j) to[j] = from[j] * gate[l];
-      }
+      kernels.gemm.scale_panel(inputs, o.packed + i % panels * inputs * nr, o.gate + i / panels * inputs,
+                               weights + i * inputs * nr);
     }
   });
 }
@@ -139,8 +154,8 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
   const int64_t channels = shape.groups * shape.in_channels, outputs = shape.groups * columns();
   const int64_t blocks = column_blocks(), band_pixels = band_rows * shape.out[1];
   const int64_t all_rows = read_rows(shape, shape.out[0]), image_size = shape.in_plane() * channels;
-  // Moments read what was stored while it is near.
-  const bool streamed = streams() && o.moments == nullptr && o.epilogue.activation == Activation::none &&
+  // Sums read what was stored while it is near.
+  const bool streamed = streams() && o.sums == nullptr && o.epilogue.activation == Activation::none &&
                         begins_lines(o.y, outputs);
   auto* const offsets = context.template workspace<int64_t>();
   auto* const averaged = offsets + taps;  // offsets of what is averaged
@@ -148,13 +163,13 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
   auto* const copies = reinterpret_cast<T*>(offsets + round_up(taps + most_averaged, 8));
   T* const gated_weights = copies + copied_images();
   T* const sums = gated_weights + gated_elements();
-  if (gated) gate_weights(o, gated_weights);
-  const RowTaps window = row_taps(shape, row_stride);
+  if (gated) gate_weights(context.kernels, o, gated_weights);
+  const RowTaps window = row_taps(shape, row_stride, pixel_stride);
   for (int64_t t = 0; t < taps; ++t) offsets[t] = window.offset(t);
   if (copies_beforehand()) {
     parallel_for(shape.batch * all_rows, grain_for(row_stride / 8), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        copy_padded_rows(shape, planar, o.x + i / all_rows * image_size, i % all_rows, 1,
+        copy_padded_rows(shape, planar, o.x + i / all_rows * image_size, i % all_rows, 1, pixel_stride,
                          copies + i * row_stride);
       }
     });
@@ -166,59 +181,61 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
       return o.x + image * image_size + (top - w.pad_begin[0]) * row_stride - w.pad_begin[1] * channels;
     }
     if (copies_beforehand()) return copies + (image * all_rows + top) * row_stride;
-    copy_padded_rows(shape, planar, o.x + image * image_size, top, read_rows(shape, rows), band);
+    copy_padded_rows(shape, planar, o.x + image * image_size, top, read_rows(shape, rows), pixel_stride,
+                     band);
     return band;
   };
   for (int64_t p = 0; global_average && p < band_pixels; ++p) averaged[p] = p * block_columns;
   const bool spaced = places() == 0;
   const int64_t work = band_pixels * block_columns * taps * depth / 32;
-  parallel_for(
-      shape.batch * bands() * blocks * shape.groups, grain_for(work), [&](int64_t begin, int64_t end) {
-        auto* const pixels = context.template worker_workspace<int64_t>();
-        auto* const band = reinterpret_cast<T*>(pixels + round_up(places(), 8));
-        T* const results = band + copied_band();
-        for (int64_t p = 0; p < places(); ++p) {
-          pixels[p] = p / shape.out[1] * w.stride[0] * row_stride + p % shape.out[1] * w.stride[1] * channels;
-        }
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t group = i % shape.groups, column = i / shape.groups % blocks * block_columns;
-          const int64_t image_band = i / shape.groups / blocks, image = image_band / bands();
-          const int64_t first_row = image_band % bands() * band_rows;
-          const int64_t rows = std::min(band_rows, shape.out[0] - first_row), count = rows * shape.out[1];
-          const T* x = rows_of(image, first_row, rows, band);
-          const int64_t first = (image * shape.out[0] + first_row) * shape.out[1];
-          const int64_t channel = group * columns() + column;
-          const int64_t block = std::min(block_columns, columns() - column);
-          const T* const weights = gated ? gated_weights + image % o.gates * packed_elements() : o.packed;
-          if (o.moments != nullptr) o.moments->begin(image_band, channel, block);
-          for (int64_t p = 0; p < count; p += block_pixels) {
-            const kernels::Epilogue<T> e =
-                channels_last_epilogue(o.epilogue, o.bias, o.residual, first + p, outputs, channel);
-            const int64_t block_rows = std::min(block_pixels, count - p);
-            if (normalizes) (*o.load)(x + p * channels, band, block_rows);
-            context.kernels.channels_last.product(
-                {.rows = block_rows,
-                 .columns = block,
-                 .taps = taps,
-                 .depth = depth,
-                 .x = normalizes ? band : x + group * shape.in_channels + (spaced ? p * step() : 0),
-                 .pixels = spaced ? nullptr : pixels + p,
-                 .offsets = offsets,
-                 .weights = weights + (group * round_up(columns(), nr) + column) * taps * depth,
-                 .y = global_average ? results : o.y + (first + p) * outputs + channel,
-                 .y_stride = global_average ? block_columns : outputs,
-                 .epilogue = &e,
-                 .pixel_stride = step(),
-                 .streamed = streamed});
-            if (o.moments != nullptr) o.moments->add(image_band, first + p, block_rows, channel, block);
-          }
-          if (global_average) {
-            context.kernels.channels_last.average(
-                {1, block, count, results, 0, averaged, sums + image_band * outputs + channel, outputs},
-                T(1));
-          }
-        }
-      });
+  const int64_t image_bands = shape.batch * bands();
+  parallel_for(image_bands * blocks * shape.groups, grain_for(work), [&](int64_t begin, int64_t end) {
+    auto* const pixels = context.template worker_workspace<int64_t>();
+    auto* const band = reinterpret_cast<T*>(pixels + round_up(places(), 8));
+    T* const results = band + copied_band();
+    for (int64_t p = 0; p < places(); ++p) {
+      pixels[p] = place_of(p);
+    }
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t group = i % shape.groups, cut = i / shape.groups;
+      const int64_t column = (columns_outside ? cut / image_bands : cut % blocks) * block_columns;
+      const int64_t image_band = columns_outside ? cut % image_bands : cut / blocks;
+      const int64_t image = image_band / bands();
+      const int64_t first_row = image_band % bands() * band_rows;
+      const int64_t rows = std::min(band_rows, shape.out[0] - first_row), count = rows * shape.out[1];
+      const T* x = rows_of(image, first_row, rows, band);
+      const int64_t first = (image * shape.out[0] + first_row) * shape.out[1];
+      const int64_t channel = group * columns() + column;
+      const int64_t block = std::min(block_columns, columns() - column);
+      const T* const weights = gated ? gated_weights + image % o.gates * packed_elements() : o.packed;
+      if (o.sums != nullptr) o.sums->begin(image_band, channel, block);
+      for (int64_t p = 0; p < count; p += block_pixels) {
+        const kernels::Epilogue<T> e =
+            channels_last_epilogue(o.epilogue, o.bias, o.residual, first + p, outputs, channel);
+        const int64_t block_rows = std::min(block_pixels, count - p);
+        if (normalizes) (*o.load)(x + p * channels, band, block_rows);
+        context.kernels.channels_last.product(
+            {.rows = block_rows,
+             .columns = block,
+             .taps = taps,
+             .depth = depth,
+             .x = normalizes ? band : x + group * shape.in_channels + (spaced ? place_of(p) : 0),
+             .pixels = spaced ? nullptr : pixels + p,
+             .offsets = offsets,
+             .weights = weights + (group * round_up(columns(), nr) + column) * taps * depth,
+             .y = global_average ? results + p * block_columns : o.y + (first + p) * outputs + channel,
+             .y_stride = global_average ? block_columns : outputs,
+             .epilogue = &e,
+             .pixel_stride = step(),
+             .streamed = streamed});
+        if (o.sums != nullptr) o.sums->add(image_band, first + p, block_rows, channel, block);
+      }
+      if (global_average) {
+        context.kernels.channels_last.average(
+            {1, block, count, results, 0, averaged, sums + image_band * outputs + channel, outputs}, T(1));
+      }
+    }
+  });
   if (!global_average) return;
   average_parts(context, shape.batch, bands(), outputs, sums, T(1) / static_cast<T>(shape.out_plane()),
                 averaged, o.y);

@@ -6,6 +6,7 @@
 #include "base/format.hpp"
 #include "ops/channels_last/algorithms.hpp"
 #include "ops/channels_last/padded_rows.hpp"
+#include "ops/channels_last/plane_means.hpp"
 
 namespace pleat {
 namespace {
@@ -29,8 +30,7 @@ struct ExpandDepthwise {
     channels = round_up(shape.groups, nr);
     rows = std::max<int64_t>(1, shape.out[0]);
     while (channels > nr && ring_elements() > kRingElements) halve_channels();
-    while (shape.batch * bands() * blocks() < kTasks &&
-           pixels() * channels * inputs >= 2 * kTaskMultiplyAdds) {
+    while (parts() * blocks() < kTasks && pixels() * channels * inputs >= 2 * kTaskMultiplyAdds) {
       // Rows that two bands share are made twice: channels are cut first.
       if (channels > nr) {
         halve_channels();
@@ -45,7 +45,8 @@ struct ExpandDepthwise {
   const ConvShape& shape() const { return depthwise.shape; }
   int64_t bands() const { return divide_up(shape().out[0], rows); }
   int64_t blocks() const { return divide_up(shape().groups, channels); }
-  int64_t pixels() const {  // that a task expands, at most
+  int64_t parts() const { return shape().batch * bands(); }  // of the means
+  int64_t pixels() const {                                   // that a task expands, at most
     return std::min(shape().in[0], read_rows(shape(), rows)) * shape().in[1];
   }
   int64_t ring_elements() const { return slots * shape().in[1] * channels; }
@@ -84,7 +85,9 @@ struct ExpandDepthwiseChannelsLastOp {
         fail("conv: needs a bias of ", Shape{y[1]}.str(), ", got ", in[i]->shape.str());
       }
     }
-    return {{in[0]->dtype, channels_last(y)}};
+    std::vector<ValueType> made = {{in[0]->dtype, channels_last(y)}};
+    if (attributes.means) made.push_back({in[0]->dtype, {y[0], 1, 1, y[1]}});
+    return made;
   }
 
   static ExpandDepthwise sizes(const Attributes& attributes, const Shape& x, const Shape& weight,
@@ -100,10 +103,11 @@ struct ExpandDepthwiseChannelsLastOp {
                  context.kernels.gemm.nr);
   }
 
-  // A worker's: the ring.
+  // Shared: the sums of means. A worker's: the ring.
   static Workspace workspace(const Attributes& attributes, const InputTypes& in, DType compute) {
     const ExpandDepthwise cut = sizes(attributes, in, compute);
-    return {0, static_cast<size_t>(cut.ring_elements()) * size_of(compute)};
+    const size_t sums = attributes.means ? PlaneMeans<double>::bytes(cut.parts(), cut.shape().groups) : 0;
+    return {sums, static_cast<size_t>(cut.ring_elements()) * size_of(compute)};
   }
   static size_t packed_bytes(const Attributes& attributes, const InputTypes& in, DType compute) {
     return static_cast<size_t>(sizes(attributes, in, compute).packed_elements()) * size_of(compute);
@@ -123,17 +127,24 @@ struct ExpandDepthwiseChannelsLastOp {
     const T* const bias = context.in(2);
     const T* const depthwise_bias = context.in(4);
     const T* const depthwise_weights = context.packed() + cut.expanding_elements();
-    const int64_t tasks = shape.batch * cut.bands() * cut.blocks(), width = shape.in[1];
+    std::optional<PlaneMeans<T>> means;
+    if (attributes.means) {
+      means.emplace(context.kernels, context.out(0), cut.parts(), shape.groups, context.workspace());
+    }
+    const int64_t tasks = cut.parts() * cut.blocks(), width = shape.in[1];
     const int64_t work = cut.pixels() * cut.channels * (cut.inputs + shape.kernel_size()) / 32;
     parallel_for(tasks, grain_for(work), [&](int64_t begin, int64_t end) {
       T* const ring = context.worker_workspace();
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t channel = i % cut.blocks() * cut.channels, image = i / cut.blocks() / cut.bands();
+        const int64_t channel = i % cut.blocks() * cut.channels, part = i / cut.blocks();
+        const int64_t image = part / cut.bands();
         const int64_t channels = std::min(cut.channels, shape.groups - channel);
-        const int64_t row = i / cut.blocks() % cut.bands() * cut.rows;
+        const int64_t row = part % cut.bands() * cut.rows;
         const int64_t rows = std::min(cut.rows, shape.out[0] - row);
         const int64_t end = cut.last_row(row, rows), none = 0;
         int64_t made = cut.first_row(row);
+        std::optional<PendingRows<T>> sums;
+        if (means) sums.emplace(*means, part, channel, channels);
         const kernels::Epilogue<T> e =
             channels_last_epilogue<T>(attributes.expand, bias, nullptr, 0, 0, channel);
         for (int64_t r = row; r < row + rows; ++r) {
@@ -160,9 +171,11 @@ struct ExpandDepthwiseChannelsLastOp {
                                 context.out(0) + pixel * shape.groups + channel, shape.groups,
                                 channels_last_epilogue<T>(attributes.epilogue, depthwise_bias, nullptr, pixel,
                                                           shape.groups, channel));
+          if (sums) sums->add(pixel, shape.out[1], r + 1 == row + rows);
         }
       }
     });
+    if (means) means->join(context, shape.batch, shape.out_plane(), context.out(1));
   }
 
   static int64_t multiply_adds(const Attributes& attributes, const InputTypes& in) {

@@ -20,7 +20,7 @@ PartedWeightGradient::PartedWeightGradient(const ConvShape& given, int64_t mr, i
       units(shape),
       parts(std::min(kParts, units.count())),
       normalizes(normalized) {
-  const RowTaps window = row_taps(shape, x_row());
+  const RowTaps window = row_taps(shape, x_row(), shape.groups * shape.in_channels);
   taps = window.count;
   depth = window.depth;
   // The side of fewer paddings lies as it is; the other one is packed.
@@ -88,12 +88,12 @@ template <class T>
 void PartedWeightGradient::add_windows(const Context<T>& context, const WeightOperands<T>& o,
                                        const PixelUnits::Unit& u, T* memory, T* sums, bool accumulate) const {
   const ops::Window& w = shape.window;
-  const RowTaps window = row_taps(shape, x_row());
+  const RowTaps window = row_taps(shape, x_row(), shape.groups * shape.in_channels);
   const int64_t channels = shape.in_channels, product = product_rows(u.rows);
   T *const copied = memory, *const panels = memory + copied_elements();
   for (int64_t image = u.image; image < u.image + u.images; ++image) {
     copy_padded_rows(shape, false, o.x + image * shape.in_plane() * channels, u.row * w.stride[0],
-                     read_rows(shape, u.rows), copied);
+                     read_rows(shape, u.rows), channels, copied);
     for (int64_t row = 0; row < u.rows; row += product, accumulate = true) {
       const T* const dy = o.dy + (image * shape.out[0] + u.row + row) * shape.out[1] * outs();
       const int64_t pixels = pack_rows(context, dy, product, panels);

@@ -131,15 +131,15 @@ void WinogradConv::transform_output(const Context<T>& context, const ConvOperand
 // Of a block's tiles those that fill rows of tiles lie one behind another; of the others each row of pixels
 // does.
 template <class T>
-void WinogradConv::take_moments(const MomentParts<T>& moments, const Block& block) const {
+void WinogradConv::add_to_sums(const OutputSums<T>& sums, const Block& block) const {
   const int64_t part = block.first / block_tiles, width = shape.out[1];
-  moments.begin(part, block.column, block.columns);
+  sums.begin(part, block.column, block.columns);
   for_runs(block.first, block.first + block.tiles, [&](const Run& run) {
     if (run.columns == width) {
-      moments.add(part, run.pixel, run.rows * width, block.column, block.columns);
+      sums.add(part, run.pixel, run.rows * width, block.column, block.columns);
     } else {
       for (int64_t r = 0; r < run.rows; ++r) {
-        moments.add(part, run.pixel + r * width, run.columns, block.column, block.columns);
+        sums.add(part, run.pixel + r * width, run.columns, block.column, block.columns);
       }
     }
   });
@@ -197,7 +197,7 @@ void WinogradConv::run(const Context<T>& context, const ConvOperands<T>& o) cons
              .pixel_stride = stride});
       }
       transform_output(context, o, block, products);
-      if (o.moments != nullptr) take_moments(*o.moments, block);
+      if (o.sums != nullptr) add_to_sums(*o.sums, block);
     }
   });
 }
