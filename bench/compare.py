@@ -4,8 +4,11 @@
 Networks: FILE.onnx or a built-in one of `pleat bench`, against
   onnxruntime  node's onnxruntime-node (1 to 20 us a call are JavaScript's), found through --node-modules or NODE_PATH
   pytorch      its network of that name (resnet50.onnx, mobilenetv2.onnx), eager, where torch imports
+  onednn       of resnet18 and resnet50 the sum of its convolutions with ReLU, each run by itself again and again, so
+               that its weights are in a cache (bench/peers/onednn_sum.cpp, which needs oneDNN 2: libdnnl-dev)
 With --train a training step of a built-in network, against
   pytorch      the faster of its two layouts of images
+  onednn       the sum of its convolutions, their gradients, and batch norms with ReLU and theirs
 Matrix products (--gemm M,N,K: y = x W^T, x of M x K, W of N x K), Pleat's by kernels_bench's average, against
   openblas     cblas_sgemm of the shared library, which packs W each time, as Pleat does here
   onednn       benchdnn, where it is on the PATH; W packed beforehand, and so is Pleat's; its average time
@@ -32,7 +35,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
 NETWORK_PEERS = {"onnxruntime": ["node", PEERS / "onnxruntime.cjs"], "pytorch": ["python3", PEERS / "pytorch.py"]}
-TRAINING_PEERS = ["pytorch"]
+TRAINING_PEERS = ["pytorch", "onednn"]
 GEMM_PEERS = {"openblas": ["python3", PEERS / "openblas.py"], "onednn": ["python3", PEERS / "onednn.py"]}
 GEMM_OF_PLEAT = {"openblas": "packed_each_time", "onednn": "packed_once"}
 BATCH_NORM_PEERS = {"pytorch": ["python3", PEERS / "pytorch_batch_norm.py"]}
@@ -82,8 +85,8 @@ class Network:
 
     @staticmethod
     def peers(args):
-        kept = TRAINING_PEERS if args.train else NETWORK_PEERS
-        return {name: command for name, command in NETWORK_PEERS.items() if name in kept}
+        peers = {**NETWORK_PEERS, "onednn": [args.onednn_sum]}
+        return {name: command for name, command in peers.items() if name in TRAINING_PEERS or not args.train}
 
     def options(self):
         size = ["--size", self.args.size] if self.args.size else []
@@ -258,6 +261,8 @@ def parse():
     add("--peers", type=lambda text: text.split(","), metavar="NAME,...", help="only these (default: all installed)")
     add("--node-modules", type=Path, metavar="DIR", help="the folder that holds onnxruntime-node (else NODE_PATH)")
     add("--pleat", type=Path, default=HERE.parent / "build/tools/pleat", help="default build/tools/pleat")
+    add("--onednn-sum", type=Path, default=HERE.parent / "build/bench/onednn_sum", metavar="FILE",
+        help="default build/bench/onednn_sum")
     add("--kernels-bench", type=Path, default=HERE.parent / "build/bench/kernels_bench", metavar="FILE",
         help="default build/bench/kernels_bench")
     add("--json", action="store_true", help="one JSON object on stdout, the table on stderr")

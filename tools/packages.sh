@@ -2,7 +2,7 @@
 # The Debian packages that Pleat needs: sourced by the scripts beside it.
 build_packages=(g++ meson ninja-build pkg-config libtbb-dev libxsimd-dev zlib1g-dev nlohmann-json3-dev libcli11-dev
   libprotobuf-dev protobuf-compiler libonnx-dev)
-test_packages=(libonnx-testdata doctest-dev libbenchmark-dev clang-format binutils)
+test_packages=(libonnx-testdata doctest-dev libbenchmark-dev libdnnl-dev clang-format binutils)
 fuzz_packages=(clang libclang-rt-dev libonnx-testdata)
 data_packages=(dataset-fashion-mnist)
 

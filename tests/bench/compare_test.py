@@ -87,6 +87,18 @@ class CompareTest(unittest.TestCase):
         for program in ("pleat", "python3"):
             self.assertIn("--train", (Path(self.folder.name) / (program + ".arguments")).read_text())
 
+    def test_onednn_sums_layers(self):
+        pleat, peer = self.program("pleat", [10, 10]), self.program("onednn_sum", [12, 15])
+        for more, ratio in (["resnet50.onnx"], 1.2), (["--train", "resnet50"], 1.5):
+            done = self.compare("--pleat", pleat, "--onednn-sum", peer, "--peers", "onednn", "--rounds", "1", "--json",
+                                "--threads", "2", *more)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            printed = json.loads(done.stdout)
+            self.assertEqual([(each["peer"], each["ratio"]) for each in printed["results"]], [("onednn", ratio)])
+            asked = Path(peer + ".arguments").read_text()
+            self.assertIn("--threads 2", asked)
+            self.assertEqual("--train" in asked, "--train" in more)
+
     def test_batch_norm_in_both_layouts(self):
         bench = Path(self.program("kernels_bench", []))
         bench.write_text(BENCH.format(python=sys.executable))

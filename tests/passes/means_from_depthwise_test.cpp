@@ -68,6 +68,7 @@ TEST_CASE("means_from_depthwise: of depthwise convolutions, whatever tasks they 
   check({.second_pool = true, .is_output = false}, true);
   check({.x = {3, 40, 37, 70}, .groups = 70, .kernel = 5}, true);
   check({.x = {1, 130, 3, 300}, .groups = 300}, true);
+  check({.x = {0, 9, 8, 20}}, true);
 }
 
 TEST_CASE("means_from_depthwise: where a convolution of single pixels is part of the step") {

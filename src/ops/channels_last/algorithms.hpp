@@ -53,7 +53,7 @@ struct DirectConv {
   bool copied;                       ///< reads a copy: padded, channels last
   int64_t row_stride, pixel_stride;  ///< of what is read
   int64_t taps, depth;               ///< neighbouring taps whose data is contiguous count as one
-  bool columns_outside;
+  bool columns_outside;              ///< tasks take a block's weights together: they outweigh the images
   int64_t band_rows, block_columns;  ///< output rows and channels of a task
   bool by_rows;                      ///< blocks are rows of outputs, else of all a task's
   int64_t block_pixels;              ///< that stay in the second cache while panels of weights pass by

@@ -8,9 +8,10 @@ namespace {
 
 constexpr int64_t kTaskPixels = 96;            // fewer would leave weights read too seldom
 constexpr int64_t kBlockElements = 112 << 10;  // of the image, in the second cache
-constexpr int64_t kMeeting = 1024;
 constexpr int64_t kFewestPixels = 16;
 constexpr int64_t kRowPixels = 56;  // of a row that is a block of its own
+// Pixels a multiple of so many elements apart meet in a few lines of the first cache; and what parts them.
+constexpr int64_t kMeeting = 1024, kParting = 16;
 // Weights that stay in the first cache pass by few pixels at a time: outputs are written line after line.
 constexpr int64_t kFirstCacheWeights = 6 << 10, kFewPixels = 96;
 // Sums of more than so many take longer than memory needs to read, then write their line.
@@ -30,16 +31,15 @@ DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attr
   const ops::Window& w = shape.window;
   const int64_t channels = shape.groups * shape.in_channels;
   copied = planar || is_padded(w);
-  // Outputs' pixels a multiple of 4 KiB apart would meet in the same lines of the first cache.
   const bool meet = copied && !planar && w.stride[1] * channels % kMeeting == 0;
-  pixel_stride = channels + (meet ? 16 : 0);
+  pixel_stride = channels + (meet ? kParting : 0);
   row_stride = (copied ? read_columns(shape) : shape.in[1]) * pixel_stride;
   const RowTaps window = row_taps(shape, row_stride, pixel_stride);
   taps = window.count;
   depth = window.depth;
 
   const auto tasks = [&] { return shape.batch * shape.groups * bands() * column_blocks(); };
-  const auto halves = [&] {
+  const auto is_large = [&] {
     return band_rows * shape.out[1] * block_columns * taps * depth >= 2 * kTaskMultiplyAdds;
   };
   band_rows = std::max<int64_t>(1, shape.out[0]);
@@ -50,7 +50,7 @@ DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attr
   while (global_average && band_rows > 1 && band_rows * shape.out[1] * block_columns > kAveragedElements) {
     band_rows = divide_up(band_rows, 2);
   }
-  columns_outside = shape.batch * shape.in_plane() * channels < columns() * shape.kernel_size() * channels;
+  columns_outside = shape.batch * shape.in_plane() < columns() * shape.kernel_size();
   const auto halve_rows = [&](int64_t fewest) {
     if (band_rows == 1 || band_rows * shape.out[1] < 2 * fewest) return false;
     band_rows = divide_up(band_rows, 2);
@@ -61,10 +61,11 @@ DirectConv::DirectConv(const ConvShape& given, const ops::ConvChannelsLast& attr
     block_columns = round_up(block_columns / 2, nr);
     return true;
   };
-  while (tasks() < kTasks && halves()) {
-    if (columns_outside ? !halve_columns() && !halve_rows(kFewestPixels)
-                        : !halve_rows(kTaskPixels) && !halve_columns())
-      break;
+  const auto halve = [&] {
+    return columns_outside ? halve_columns() || halve_rows(kFewestPixels)
+                           : halve_rows(kTaskPixels) || halve_columns();
+  };
+  while (tasks() < kTasks && is_large() && halve()) {
   }
   const int64_t pixels = std::max<int64_t>(1, band_rows * shape.out[1]);
   block_pixels = std::max(kFewestPixels, kBlockElements / channels / w.stride[0] / w.stride[1]);
@@ -193,9 +194,7 @@ void DirectConv::run(const Context<T>& context, const ConvOperands<T>& o) const 
     auto* const pixels = context.template worker_workspace<int64_t>();
     auto* const band = reinterpret_cast<T*>(pixels + round_up(places(), 8));
     T* const results = band + copied_band();
-    for (int64_t p = 0; p < places(); ++p) {
-      pixels[p] = place_of(p);
-    }
+    for (int64_t p = 0; p < places(); ++p) pixels[p] = place_of(p);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t group = i % shape.groups, cut = i / shape.groups;
       const int64_t column = (columns_outside ? cut / image_bands : cut % blocks) * block_columns;

@@ -26,8 +26,8 @@ class PlaneMeans final : public OutputSums<T> {
   }
   /// means (images, channels), of planes of so many pixels.
   void join(const Context<T>& context, int64_t images, int64_t pixels, T* means) const {
-    average_parts(context, images, parts_ / images, channels_, sums_, T(1) / static_cast<T>(pixels), offsets_,
-                  means);
+    average_parts(context, images, parts_ / std::max<int64_t>(1, images), channels_, sums_,
+                  T(1) / static_cast<T>(pixels), offsets_, means);
   }
 
  private:
