@@ -9,11 +9,10 @@ namespace {
 
 // ---- Weights
 
-// Groups of channels in turn over a few pixels: reads are of whole lines, and so are writes.
+// Groups of channels in turn over a few pixels.
 inline void pack_pixels(const PixelPanels<float>& p) {
-  constexpr int64_t block = 16;
-  for (int64_t begin = 0; begin < p.pixels; begin += block) {
-    const int64_t end = begin + block < p.pixels ? begin + block : p.pixels;
+  for (int64_t begin = 0; begin < p.pixels; begin += kPackedTogether) {
+    const int64_t end = begin + kPackedTogether < p.pixels ? begin + kPackedTogether : p.pixels;
     for (int64_t c = 0; c < p.channels; c += kGemmRows) {
       float* to = p.packed + c * p.pixels + begin * kGemmRows;
       const int64_t count = p.channels - c < kGemmRows ? p.channels - c : kGemmRows;

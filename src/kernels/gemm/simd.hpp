@@ -64,21 +64,35 @@ void gemm_pack_columns(int64_t k, int64_t columns, const float* b, int64_t colum
   }
 }
 
+// Rows of what is packed, panel after panel: each is read from end to end, and they are so few that their
+// lines stay in the first cache wherever they lie.
+inline constexpr int64_t kPackedTogether = 8;
+
+void gemm_pack_rows_of_b(int64_t k, int64_t n, const float* b, int64_t row_stride, float* packed) {
+  for (int64_t begin = 0; begin < k; begin += kPackedTogether) {
+    const int64_t end = begin + kPackedTogether < k ? begin + kPackedTogether : k;
+    for (int64_t first = 0; first < n; first += kGemmColumns) {
+      const int64_t count = n - first, low = count < kLanes ? count : kLanes;
+      const int64_t high = count < kGemmColumns ? count - low : kLanes;
+      for (int64_t l = begin; l < end; ++l) {
+        const float* row = b + l * row_stride + first;
+        float* to = packed + first * k + l * kGemmColumns;
+        store(to, low == kLanes ? load(row) : load_n(row, low));
+        store(to + kLanes, high == kLanes ? load(row + kLanes)
+                           : high > 0     ? load_n(row + kLanes, high)
+                                          : Vec(0.0f));
+      }
+    }
+  }
+}
+
 void gemm_pack_b(int64_t k, int64_t n, const float* b, int64_t row_stride, int64_t column_stride,
                  float* packed) {
+  if (column_stride == 1) return gemm_pack_rows_of_b(k, n, b, row_stride, packed);
   for (int64_t first = 0; first < n; first += kGemmColumns, packed += kGemmColumns * k) {
     const int64_t count = n - first < kGemmColumns ? n - first : kGemmColumns;
     const float* columns = b + first * column_stride;
-    if (column_stride == 1) {
-      const int64_t low = count < kLanes ? count : kLanes, high = count - low;
-      for (int64_t l = 0; l < k; ++l) {
-        const float* row = columns + l * row_stride;
-        store(packed + l * kGemmColumns, low == kLanes ? load(row) : load_n(row, low));
-        store(packed + l * kGemmColumns + kLanes, high == kLanes ? load(row + kLanes)
-                                                  : high > 0     ? load_n(row + kLanes, high)
-                                                                 : Vec(0.0f));
-      }
-    } else if (row_stride == 1) {
+    if (row_stride == 1) {
       const float* high = count > kLanes ? columns + kLanes * column_stride : columns;
       gemm_pack_columns(k, count, columns, column_stride, packed);
       gemm_pack_columns(k, count - kLanes, high, column_stride, packed + kLanes);

@@ -35,24 +35,27 @@ void add_parts(T* sums, int64_t elements, int64_t parts, int64_t stride) {
 /// Sums (groups, taps, in, out) in the weight's order, (groups, out, in, taps).
 template <class T>
 void order_weight(const ConvShape& shape, const T* sums, T* dw) {
+  constexpr int64_t run = 64;  // of a filter, that is written at once
   const int64_t size = shape.kernel_size(), ins = shape.in_channels, outs = shape.out_channels;
-  const int64_t blocks = divide_up(outs, kFinishColumns);
-  parallel_for(shape.groups * blocks, grain_for(ins * size * kFinishColumns),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t i = begin; i < end; ++i) {
-                   const int64_t group = i / blocks, out = i % blocks * kFinishColumns;
-                   const T* from = sums + group * size * ins * outs + out;
-                   T* const to = dw + (group * outs + out) * ins * size;
-                   for (int64_t c = 0; c < ins; ++c) {
-                     for (int64_t t = 0; t < size; ++t) {
-                       const T* row = from + (t * ins + c) * outs;
-                       for (int64_t j = 0; j < std::min(kFinishColumns, outs - out); ++j) {
-                         to[(j * ins + c) * size + t] = row[j];
-                       }
-                     }
-                   }
-                 }
-               });
+  const int64_t blocks = divide_up(outs, kFinishColumns), filter = ins * size;
+  parallel_for(shape.groups * blocks, grain_for(filter * kFinishColumns), [&](int64_t begin, int64_t end) {
+    T block[kFinishColumns][run];
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t group = i / blocks, out = i % blocks * kFinishColumns;
+      const int64_t columns = std::min(kFinishColumns, outs - out);
+      const T* const from = sums + group * filter * outs + out;
+      T* const to = dw + (group * outs + out) * filter;
+      for (int64_t first = 0; first < filter; first += run) {
+        const int64_t count = std::min(run, filter - first);
+        for (int64_t e = 0; e < count; ++e) {
+          const int64_t in = (first + e) / size, tap = (first + e) % size;
+          const T* const row = from + (tap * ins + in) * outs;
+          for (int64_t j = 0; j < columns; ++j) block[j][e] = row[j];
+        }
+        for (int64_t j = 0; j < columns; ++j) std::copy_n(block[j], count, to + j * filter + first);
+      }
+    }
+  });
 }
 
 /// A matrix product for each tap of the window, over pixels in panels: a chunk of pixels is packed, then
@@ -132,7 +135,12 @@ struct WinogradWeightTiles : WinogradTiles {
  protected:
   int64_t ins() const { return shape.in_channels; }
   int64_t outs() const { return shape.out_channels; }
-  int64_t sum_elements() const { return round_up(elements() * ins() * outs(), 16); }
+  // From an element's sums (in, out) to the next's. Few sums do not meet.
+  int64_t sum_stride() const {
+    const int64_t sums = ins() * outs();
+    return sums < 1024 ? round_up(sums, 16) : winograd_stride(sums);
+  }
+  int64_t sum_elements() const { return elements() * sum_stride(); }
   int64_t in_stride() const { return round_up(ins(), 16); }
   int64_t out_stride() const { return round_up(outs(), nr); }
   // From an element of so many tiles to the next, of x's and of dy's.

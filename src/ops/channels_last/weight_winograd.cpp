@@ -43,7 +43,7 @@ void WinogradWeightGradient::run(const Context<T>& context, const WeightOperands
             const int64_t e = i / blocks, in = i % blocks * block_in, rows = std::min(block_in, ins() - in);
             context.kernels.gemm.pack_a(rows, count, x + e * x_stride(count) + in, 1, in_stride(), panels);
             context.kernels.gemm.multiply(rows, outs(), count, panels, dy + e * dy_stride(count),
-                                          sums + (e * ins() + in) * outs(), outs(), first > 0, nullptr);
+                                          sums + e * sum_stride() + in * outs(), outs(), first > 0, nullptr);
           }
         });
   }

@@ -45,7 +45,7 @@ void PartedWinogradWeightGradient::run(const Context<T>& context, const WeightOp
         for (int64_t e = 0; e < elements(); ++e) {
           context.kernels.gemm.multiply_strided(
               ins(), outs(), count, x + e * x_stride(count), 1, in_stride(), dy + e * dy_stride(count),
-              sums + part * sum_elements() + e * ins() * outs(), outs(), block > first, nullptr);
+              sums + part * sum_elements() + e * sum_stride(), outs(), block > first, nullptr);
         }
       }
     }

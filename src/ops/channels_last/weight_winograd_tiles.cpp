@@ -32,15 +32,15 @@ void WinogradWeightTiles::transform(const Context<T>& context, const WeightOpera
 template <class T>
 void WinogradWeightTiles::finish(const Context<T>& context, const T* sums, T* dw) const {
   const int64_t blocks = divide_up(outs(), kFinishColumns);
-  parallel_for(blocks * ins(), grain_for(elements() * kFinishColumns), [&](int64_t begin, int64_t end) {
+  parallel_for(ins() * blocks, grain_for(elements() * kFinishColumns), [&](int64_t begin, int64_t end) {
     T* const taps = context.worker_workspace();
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t in = i % ins(), out = i / ins() * kFinishColumns;
+      const int64_t in = i / blocks, out = i % blocks * kFinishColumns;
       const int64_t count = std::min(kFinishColumns, outs() - out);
       context.kernels.channels_last.winograd_filter_gradient({.m = m,
                                                               .count = count,
                                                               .from = sums + in * outs() + out,
-                                                              .from_stride = ins() * outs(),
+                                                              .from_stride = sum_stride(),
                                                               .to = taps,
                                                               .to_stride = kFinishColumns});
       for (int64_t j = 0; j < count; ++j) {
