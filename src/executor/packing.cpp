@@ -1,6 +1,7 @@
 #include "executor/packing.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <utility>
@@ -101,12 +102,13 @@ ZeroedMemory pack_weights(Plan& plan, std::vector<int> packers,
     places.push_back({i, total, bytes_of(plan.buffers[static_cast<size_t>(step.inputs[kPackedInput])].type)});
     total += whole_lines(step.packed_bytes);
   }
-  // The largest first: what they are read into is given back before all is packed.
+  // The largest first, whichever thread comes: what they are read into is given back before all is packed.
   std::ranges::stable_sort(places, std::greater(), &Place::read);
+  std::atomic<size_t> next = 0;
   ZeroedMemory packed(total);
   parallel_for(static_cast<int64_t>(places.size()), /*grain=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
-      const Place& place = places[static_cast<size_t>(p)];
+      const Place& place = places[next++];
       packing.pack(plan.steps[place.step], *arguments_of(place.step), packed.data() + place.offset);
     }
   });
