@@ -16,7 +16,8 @@ namespace pleat {
 namespace {
 
 // oneTBB's own code is not instrumented, so TSan is told what a loop orders: its start before every part,
-// each part before its end.
+// each part before its end; and parts of one worker one after another, as its place in the arena, and its
+// memory with it, passes from thread to thread.
 #if defined(PLEAT_TELL_TSAN)
 void happens_before(void* tag) {
   __tsan_release(tag);
@@ -24,9 +25,16 @@ void happens_before(void* tag) {
 void happens_after(void* tag) {
   __tsan_acquire(tag);
 }
+void* worker_tag() {
+  static char tags[256];
+  return tags + worker_index() % 256;
+}
 #else
 void happens_before(void*) {}
 void happens_after(void*) {}
+void* worker_tag() {
+  return nullptr;
+}
 #endif
 
 }  // namespace
@@ -42,7 +50,9 @@ void parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> 
   tbb::parallel_for(tbb::blocked_range<int64_t>(0, n, static_cast<size_t>(grain)),
                     [&](const tbb::blocked_range<int64_t>& range) {
                       happens_after(&start);
+                      happens_after(worker_tag());
                       body(range.begin(), range.end());
+                      happens_before(worker_tag());
                       happens_before(&end);
                     });
   happens_after(&end);
