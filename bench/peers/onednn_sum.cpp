@@ -14,7 +14,10 @@
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <tuple>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -142,17 +145,19 @@ class Sum {
     return {runs[runs.size() / 2], runs.front()};
   }
 
-  dnnl::convolution_forward::primitive_desc forward(const Layer& l, dnnl::prop_kind kind, Algorithm algorithm,
-                                                    bool relu) {
+  using Forward = dnnl::convolution_forward::primitive_desc;
+  Forward forward(const Layer& l, dnnl::prop_kind kind, Algorithm algorithm) {
     dnnl::primitive_attr attributes;
-    dnnl::post_ops after;
-    if (relu) after.append_eltwise(1, Algorithm::eltwise_relu, 0, 0);
-    attributes.set_post_ops(after);
+    if (kind == dnnl::prop_kind::forward_inference) {
+      dnnl::post_ops after;
+      after.append_eltwise(1, Algorithm::eltwise_relu, 0, 0);
+      attributes.set_post_ops(after);
+    }
     return {{kind, algorithm, x(l), w(l), any({l.out_channels}), y(l), strides(l), pads(l), pads(l)},
             attributes,
             engine_};
   }
-  std::pair<dnnl::primitive, Arguments> forward_step(const dnnl::convolution_forward::primitive_desc& d) {
+  std::pair<dnnl::primitive, Arguments> forward_step(const Forward& d) {
     return {dnnl::convolution_forward(d),
             {{DNNL_ARG_SRC, filled(d.src_desc())},
              {DNNL_ARG_WEIGHTS, filled(d.weights_desc())},
@@ -162,36 +167,38 @@ class Sum {
 
   void add_inference(const Layer& l) {
     add_best([&](Algorithm algorithm) {
-      return forward_step(forward(l, dnnl::prop_kind::forward_inference, algorithm, /*relu=*/true));
+      return forward_step(forward(l, dnnl::prop_kind::forward_inference, algorithm));
+    });
+  }
+
+  // Primitive: a gradient of the convolution; `arguments` gives those of its description.
+  template <class Primitive, class Of>
+  void add_gradient(const Layer& l, const Of& arguments) {
+    add_best([&](Algorithm algorithm) {
+      const typename Primitive::primitive_desc d({algorithm, x(l), w(l), y(l), strides(l), pads(l), pads(l)},
+                                                 engine_,
+                                                 forward(l, dnnl::prop_kind::forward_training, algorithm));
+      return std::pair<dnnl::primitive, Arguments>(Primitive(d), arguments(d));
     });
   }
 
   void add_training(const Layer& l) {
-    const auto training = dnnl::prop_kind::forward_training;
     memory::desc stored;
     add_best([&](Algorithm algorithm) {
-      const auto d = forward(l, training, algorithm, /*relu=*/false);
+      const Forward d = forward(l, dnnl::prop_kind::forward_training, algorithm);
       if (algorithm == Algorithm::convolution_direct) stored = d.dst_desc();
       return forward_step(d);
     });
-    add_best([&](Algorithm algorithm) -> std::pair<dnnl::primitive, Arguments> {
-      const dnnl::convolution_backward_weights::primitive_desc d(
-          {algorithm, x(l), w(l), y(l), strides(l), pads(l), pads(l)}, engine_,
-          forward(l, training, algorithm, false));
-      return {dnnl::convolution_backward_weights(d),
-              {{DNNL_ARG_SRC, filled(d.src_desc())},
-               {DNNL_ARG_DIFF_DST, filled(d.diff_dst_desc())},
-               {DNNL_ARG_DIFF_WEIGHTS, filled(d.diff_weights_desc())}}};
+    add_gradient<dnnl::convolution_backward_weights>(l, [&](const auto& d) -> Arguments {
+      return {{DNNL_ARG_SRC, filled(d.src_desc())},
+              {DNNL_ARG_DIFF_DST, filled(d.diff_dst_desc())},
+              {DNNL_ARG_DIFF_WEIGHTS, filled(d.diff_weights_desc())}};
     });
     if (l.channels > 3) {
-      add_best([&](Algorithm algorithm) -> std::pair<dnnl::primitive, Arguments> {
-        const dnnl::convolution_backward_data::primitive_desc d(
-            {algorithm, x(l), w(l), y(l), strides(l), pads(l), pads(l)}, engine_,
-            forward(l, training, algorithm, false));
-        return {dnnl::convolution_backward_data(d),
-                {{DNNL_ARG_DIFF_DST, filled(d.diff_dst_desc())},
-                 {DNNL_ARG_WEIGHTS, filled(d.weights_desc())},
-                 {DNNL_ARG_DIFF_SRC, filled(d.diff_src_desc())}}};
+      add_gradient<dnnl::convolution_backward_data>(l, [&](const auto& d) -> Arguments {
+        return {{DNNL_ARG_DIFF_DST, filled(d.diff_dst_desc())},
+                {DNNL_ARG_WEIGHTS, filled(d.weights_desc())},
+                {DNNL_ARG_DIFF_SRC, filled(d.diff_src_desc())}};
       });
     }
     add_batch_norm(l.out_channels, stored);

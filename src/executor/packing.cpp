@@ -25,7 +25,7 @@ class Packing {
     std::vector<TensorRef> inputs(arguments.inputs, arguments.inputs + arguments.input_count);
     Read read;
     if (weight.is_deferred()) {
-      read = take_spare(bytes_of(plan_.buffers[buffer].type));
+      read = take_spare(read_bytes(step));
       weight.copy_to(read.memory.data());
       inputs[kPackedInput].data = read.memory.data();
     } else {
@@ -37,6 +37,11 @@ class Packing {
     const std::lock_guard lock(mutex_);
     if (read.bytes > 0) spare_.push_back(std::move(read));
     if (--packers_[buffer] == 0) weight = Tensor();
+  }
+
+  /// Of the weight that the step packs.
+  size_t read_bytes(const Step& step) const {
+    return bytes_of(plan_.buffers[static_cast<size_t>(step.inputs[kPackedInput])].type);
   }
 
  private:
@@ -99,7 +104,7 @@ ZeroedMemory pack_weights(Plan& plan, std::vector<int> packers,
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     if (step.packed_bytes == 0) continue;
-    places.push_back({i, total, bytes_of(plan.buffers[static_cast<size_t>(step.inputs[kPackedInput])].type)});
+    places.push_back({i, total, packing.read_bytes(step)});
     total += whole_lines(step.packed_bytes);
   }
   // The largest first, whichever thread comes: what they are read into is given back before all is packed.

@@ -90,16 +90,18 @@ struct ConvChannelsLastOp {
       packed = pack_in_run(chosen, context, filter_view(sizes(attributes, x, weight), context.in(1)));
     }
     const NormalizedLoad<T> load(context, attributes.normalizes, 4);
-    const size_t used = whole_lines(algorithm_workspace(attributes, chosen, sizeof(T)).shared);
-    void* const memory = context.template workspace<std::byte>() + used;
+    const auto memory = [&]() -> void* {  // of the sums
+      const size_t used = whole_lines(algorithm_workspace(attributes, chosen, sizeof(T)).shared);
+      return context.template workspace<std::byte>() + used;
+    };
     std::optional<MomentParts<T>> moments;
     std::optional<PlaneMeans<T>> means;
     const OutputSums<T>* sums = nullptr;
     if (attributes.moments) {
-      sums = &moments.emplace(context.kernels, context.out(0), sum_parts(chosen), weight[0], memory);
+      sums = &moments.emplace(context.kernels, context.out(0), sum_parts(chosen), weight[0], memory());
     }
     if (attributes.means) {
-      sums = &means.emplace(context.kernels, context.out(0), sum_parts(chosen), weight[0], memory);
+      sums = &means.emplace(context.kernels, context.out(0), sum_parts(chosen), weight[0], memory());
     }
     const ConvOperands<T> operands = {.x = context.in(0),
                                       .packed = packed,

@@ -44,7 +44,7 @@ inline RowTaps row_taps(const ConvShape& shape, int64_t row_stride, int64_t pixe
 }
 
 /// Rows [first, first + rows) of the padded image, read_columns(shape) pixels each, these `pixel_stride`
-/// apart. Planar: the image is (C, H, W).
+/// apart. Planar: the image is (C, H, W), and the copy's pixels follow one another.
 template <class T>
 void copy_padded_rows(const ConvShape& shape, bool planar, const T* image, int64_t first, int64_t rows,
                       int64_t pixel_stride, T* to) {

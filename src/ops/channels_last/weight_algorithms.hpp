@@ -135,11 +135,8 @@ struct WinogradWeightTiles : WinogradTiles {
  protected:
   int64_t ins() const { return shape.in_channels; }
   int64_t outs() const { return shape.out_channels; }
-  // From an element's sums (in, out) to the next's. Few sums do not meet.
-  int64_t sum_stride() const {
-    const int64_t sums = ins() * outs();
-    return sums < 1024 ? round_up(sums, 16) : winograd_stride(sums);
-  }
+  // From an element's sums (in, out) to the next's.
+  int64_t sum_stride() const { return winograd_stride(ins() * outs()); }
   int64_t sum_elements() const { return elements() * sum_stride(); }
   int64_t in_stride() const { return round_up(ins(), 16); }
   int64_t out_stride() const { return round_up(outs(), nr); }
